@@ -1,0 +1,95 @@
+// The C border between the CPU backend and its kernel variants. Each variant (generic, AVX2, AVX-512 with VNNI) is a shared
+// object of its own, compiled with its own flags and hidden visibility, and exports only `mistralrs_cpu_kernels`. No STL
+// crosses the border and none is used behind it: the linker could otherwise pick an AVX-512 copy of an inline function
+// for an AVX2 machine.
+//
+// Rule for every kernel here (docs/plan.md, Determinism): what is computed for a row does not depend on how many rows are in the
+// call, nor on how work is split over calls: each dot product accumulates over its inputs in one fixed order.
+#pragma once
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { kPanelRows = 16 };       // weight rows interleaved in a panel, in every variant
+enum { kQuantBlock = 32 };      // activations share one scale per 32 columns
+enum { kKeyBlock = 16 };        // tokens whose keys are interleaved in the cache
+enum { kAttentionTile = 128 };  // keys per attention tile, at absolute positions
+
+// A linear weight, packed once at load: panels of 16 rows, one after the other. type is the ggml id (plan/weights.h DType).
+typedef struct {
+  int32_t type;
+  int32_t rows, cols;
+  int64_t panelBytes;
+  const uint8_t* data;  // 64-byte aligned; ceil(rows / 16) panels, missing rows are zero
+} PackedWeight;
+
+// Activation rows as signed bytes for quantized weights. Row t at q + t * cols.
+typedef struct {
+  int8_t* q;      // [T, cols], x ~ q * scale
+  float* scale;   // [T, cols / 32]
+  int32_t* sum;   // [T, cols / 16] sums of q over 16 columns
+  int32_t cols;
+} QuantRows;
+
+typedef struct {
+  const float* x;
+  int64_t stride;  // floats from row to row
+} FloatRows;
+
+// Keys and values of one KV group and layer, seen through one sequence's page table. Element type f32 or f16 (binary16).
+// Inside a page, this layer's part begins at layerOffset bytes and holds, for each kv head, keys then values:
+//   keys   [pageTokens / 16][headDim][16]   (16 tokens side by side, so that scores need no horizontal sums)
+//   values [pageTokens][headDim]
+typedef struct {
+  uint8_t* pool;
+  const int32_t* pages;  // of this sequence
+  int64_t pageBytes, layerOffset;
+  int32_t pageTokens, kvHeads, headDim;
+  int32_t f16;  // 0: f32
+} KvView;
+
+typedef struct {
+  const char* name;  // "generic", "avx2", "avx512"
+
+  // ---- linear (gemm_*.cc) ----
+  // 1 when `type` uses quantized activations (linearQuant), 0 when float ones (linearFloat).
+  int32_t (*usesQuantRows)(int32_t type);
+  int64_t (*panelBytes)(int32_t type, int32_t cols);
+  // Packs up to 16 rows of blocks (ggml layout, `rowBytes` apart; NULL rows are zero) into one panel.
+  void (*packPanel)(int32_t type, int32_t cols, const void* const rows[16], uint8_t* panel);
+  // Quantizes one row of `cols` floats (a multiple of 32).
+  void (*quantizeRow)(const float* x, int32_t cols, int8_t* q, float* scale, int32_t* sum);
+  // out[t * outStride + r] for panels [panelBegin, panelEnd) and rows [0, numRows) of the activations; r is the weight row.
+  void (*linearQuant)(const PackedWeight* w, const QuantRows* x, int32_t numRows, int32_t panelBegin, int32_t panelEnd,
+                      float* out, int64_t outStride);
+  void (*linearFloat)(const PackedWeight* w, const FloatRows* x, int32_t numRows, int32_t panelBegin, int32_t panelEnd,
+                      float* out, int64_t outStride);
+
+  // ---- row-wise (rowwise.cc); n floats ----
+  // out = x * (mean(x^2) + eps)^-0.5 * (w + offset); w may be NULL (ones), out may be x.
+  void (*rmsNorm)(const float* x, const float* w, int64_t n, float eps, float offset, float* out);
+  // One head of `dim` by cos/sin [dim / 2] each (already times the table's factor). In place allowed.
+  void (*rope)(const float* x, const float* cosines, const float* sines, int64_t dim, float* out);
+  void (*addScaled)(const float* a, const float* b, float scale, int64_t n, float* out);
+  void (*scale)(const float* x, float scale, int64_t n, float* out);
+  void (*actMul)(const float* gate, const float* up, int32_t act /* Act of plan.h */, int64_t n, float* out);
+  void (*softcap)(const float* x, float cap, int64_t n, float* out);
+
+  // ---- attention (attention.cc) ----
+  // Stores one token's keys and values ([kvHeads * headDim] each) at its position.
+  void (*kvWrite)(const KvView* kv, int32_t position, const float* k, const float* v);
+  // Causal attention of `numQueries` consecutive tokens, the first at `firstPosition`, for the `groupHeads` query heads that
+  // share kv head `kvHead`. q and out point at the first of these heads of the first token; strides in floats between tokens.
+  // window 0 = full. scratch: attentionScratchBytes, 64-byte aligned.
+  int64_t (*attentionScratchBytes)(int32_t headDim, int32_t groupHeads);
+  void (*attention)(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int64_t qStride, int32_t firstPosition,
+                    int32_t numQueries, int32_t window, float scoreScale, float softcap, float* out, int64_t outStride, void* scratch);
+} KernelTable;
+
+typedef const KernelTable* (*KernelTableFn)(void);
+
+#ifdef __cplusplus
+}
+#endif
