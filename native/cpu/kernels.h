@@ -25,12 +25,12 @@ typedef struct {
   const uint8_t* data;  // 64-byte aligned; ceil(rows / 16) panels, missing rows are zero
 } PackedWeight;
 
-// Activation rows as signed bytes for quantized weights. Row t at q + t * cols.
+// Activation rows as signed bytes for quantized weights, laid out for the kernels (kernels/quant_format.h): written by
+// quantizeRow, read by linearQuant, opaque to callers. The place of a row depends on `rows`, so all rows of one call of
+// linearQuant are quantized into one QuantRows with rows = the rows of that call.
 typedef struct {
-  int8_t* q;      // [T, cols], x ~ q * scale
-  float* scale;   // [T, cols / 32]
-  int32_t* sum;   // [T, cols / 16] sums of q over 16 columns
-  int32_t cols;
+  uint8_t* data;  // quantRowsBytes(rows, cols), 64-byte aligned
+  int32_t rows, cols;
 } QuantRows;
 
 typedef struct {
@@ -59,11 +59,14 @@ typedef struct {
   int64_t (*panelBytes)(int32_t type, int32_t cols);
   // Packs up to 16 rows of blocks (ggml layout, `rowBytes` apart; NULL rows are zero) into one panel.
   void (*packPanel)(int32_t type, int32_t cols, const void* const rows[16], uint8_t* panel);
-  // Quantizes one row of `cols` floats (a multiple of 32).
-  void (*quantizeRow)(const float* x, int32_t cols, int8_t* q, float* scale, int32_t* sum);
-  // out[t * outStride + r] for panels [panelBegin, panelEnd) and rows [0, numRows) of the activations; r is the weight row.
-  void (*linearQuant)(const PackedWeight* w, const QuantRows* x, int32_t numRows, int32_t panelBegin, int32_t panelEnd,
-                      float* out, int64_t outStride);
+  // cols is a multiple of 32.
+  int64_t (*quantRowsBytes)(int32_t rows, int32_t cols);
+  // Quantizes to->cols floats into row `row` of `to`.
+  void (*quantizeRow)(const float* x, const QuantRows* to, int32_t row);
+  // out[t * outStride + r] for panels [panelBegin, panelEnd) and all rows of the activations; r is the weight row.
+  void (*linearQuant)(const PackedWeight* w, const QuantRows* x, int32_t panelBegin, int32_t panelEnd, float* out,
+                      int64_t outStride);
+  // The same for rows [0, numRows) of float activations.
   void (*linearFloat)(const PackedWeight* w, const FloatRows* x, int32_t numRows, int32_t panelBegin, int32_t panelEnd,
                       float* out, int64_t outStride);
 
