@@ -1,0 +1,147 @@
+// Builds the addon into build/native. Plain JavaScript without dependencies: it runs on any Node from 20 on.
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+const source = join(root, 'native')
+
+/**
+ * Configures and builds native/ unless the result is newer than every source; then it returns within milliseconds.
+ * @param {{ tests?: boolean, sanitize?: string, log?: (line: string) => void }} [options] `tests` also builds the
+ *   native_tests_* executables; `sanitize` (such as `address,undefined`) builds into a folder of its own
+ * @returns {Promise<{ folder: string, built: boolean }>} where the binaries lie, and whether anything had to be done
+ * @throws Error when cmake or a C++ compiler is missing, or the build fails (message ends with the compiler's output)
+ */
+export async function buildNative({ tests = false, sanitize = '', log = console.error } = {}) {
+  const folder = join(
+    root,
+    'build',
+    sanitize ? `native-${sanitize.replaceAll(',', '-')}` : 'native',
+  )
+  const stampFile = join(folder, '.built.json')
+  const stamp = sourceStamp(sanitize)
+  if (isBuilt(stampFile, stamp, tests, folder)) return { folder, built: false }
+
+  requireTool('cmake', ['--version'], 'CMake 3.22 or newer: apt install cmake, brew install cmake')
+  if (!process.env.CXX && !hasTool('c++') && !hasTool('g++') && !hasTool('clang++')) {
+    throw new Error(
+      'building native/ needs a C++20 compiler: apt install g++, or xcode-select --install',
+    )
+  }
+  mkdirSync(folder, { recursive: true })
+  const started = Date.now()
+  log('Building the native addon (once; about two minutes on two cores)')
+  const configure = ['-S', source, '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
+  if (!existsSync(join(folder, 'CMakeCache.txt')) && hasTool('ninja')) configure.push('-G', 'Ninja')
+  configure.push(`-DMISTRALRS_TESTS=${tests ? 'ON' : 'OFF'}`, `-DMISTRALRS_SANITIZE=${sanitize}`)
+  configure.push(`-DMISTRALRS_NODE_MODULES=${nodeModules()}`)
+  await run('cmake', configure, () => {})
+  await run(
+    'cmake',
+    ['--build', folder, '--parallel', String(availableParallelism())],
+    progress(log),
+  )
+  writeFileSync(stampFile, JSON.stringify({ stamp, tests }))
+  log(`Built the native addon in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  return { folder, built: true }
+}
+
+/** Hash over path, size and mtime of every source: far cheaper than starting a build tool to learn that nothing changed. */
+function sourceStamp(sanitize) {
+  const hash = createHash('sha256').update(`${sanitize}\0${process.env.CXX ?? ''}\0`)
+  for (const entry of readdirSync(source, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/\.(cc|h|inc|txt)$/.test(entry.name)) continue
+    const path = join(entry.parentPath, entry.name)
+    const { size, mtimeMs } = statSync(path)
+    hash.update(`${path}\0${size}\0${mtimeMs}\0`)
+  }
+  return hash.digest('hex')
+}
+
+function isBuilt(stampFile, stamp, tests, folder) {
+  if (!existsSync(join(folder, 'mistralrs.node'))) return false
+  try {
+    const last = JSON.parse(readFileSync(stampFile, 'utf8'))
+    return last.stamp === stamp && (last.tests || !tests)
+  } catch {
+    return false // never built, or a stamp cut short
+  }
+}
+
+/** The folder that holds node-addon-api: ours, or the one of the package that installed us. */
+function nodeModules() {
+  for (let folder = root; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules')
+    if (existsSync(join(candidate, 'node-addon-api', 'napi.h'))) return candidate
+    if (dirname(folder) === folder) {
+      throw new Error(
+        'building native/ needs the packages node-addon-api and node-api-headers: run npm install',
+      )
+    }
+  }
+}
+
+function hasTool(name) {
+  return spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+function requireTool(name, args, hint) {
+  if (spawnSync(name, args, { stdio: 'ignore' }).status !== 0) {
+    throw new Error(`building native/ needs ${hint}`)
+  }
+}
+
+/** Passes on a build tool's `[3/40]` or `[ 7%]` counters, at most one line in two seconds. */
+function progress(log) {
+  let last = Date.now()
+  return line => {
+    const counter = /^\[\s*(\d+\/\d+|\d+%)\]/.exec(line)
+    if (!counter || Date.now() - last < 2000) return
+    last = Date.now()
+    log(`  ${counter[1]}`)
+  }
+}
+
+function run(command, args, onLine) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const lines = []
+    for (const stream of [child.stdout, child.stderr]) {
+      let rest = ''
+      stream.setEncoding('utf8').on('data', chunk => {
+        const parts = (rest + chunk).split('\n')
+        rest = parts.pop() ?? ''
+        for (const line of parts) {
+          lines.push(line)
+          onLine(line)
+        }
+      })
+    }
+    child.on('error', reject)
+    child.on('close', (status, signal) => {
+      if (status === 0) return resolve(undefined)
+      const output = lines.filter(line => !/^\[\d+\/\d+\] Building/.test(line)).slice(-60)
+      reject(new Error(`${command} ${args[0]} failed (${signal ?? status}):\n${output.join('\n')}`))
+    })
+  })
+}
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const sanitize = process.argv
+    .find(arg => arg.startsWith('--sanitize='))
+    ?.slice('--sanitize='.length)
+  try {
+    const { folder, built } = await buildNative({
+      tests: process.argv.includes('--tests'),
+      sanitize,
+    })
+    if (!built) console.error(`${folder} is up to date`)
+  } catch (error) {
+    console.error(error.message)
+    process.exitCode = 1
+  }
+}
