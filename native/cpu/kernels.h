@@ -89,6 +89,13 @@ typedef struct {
   int64_t (*attentionScratchBytes)(int32_t headDim, int32_t groupHeads);
   void (*attention)(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int64_t qStride, int32_t firstPosition,
                     int32_t numQueries, int32_t window, float scoreScale, float softcap, float* out, int64_t outStride, void* scratch);
+  // The same for one query at `position`, but only tiles [tileBegin, tileEnd), so that threads can share a long context:
+  // tile k of head h leaves its unmerged result at partials + ((k - tileBegin) * groupHeads + h) * attentionPartialFloats.
+  // Merging all visible tiles in order gives bitwise what `attention` gives.
+  int64_t (*attentionPartialFloats)(int32_t headDim);
+  void (*attentionTiles)(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int32_t position, int32_t tileBegin,
+                         int32_t tileEnd, int32_t window, float scoreScale, float softcap, float* partials, void* scratch);
+  void (*attentionMerge)(int32_t headDim, int32_t groupHeads, int32_t numTiles, const float* partials, float* out, void* scratch);
 } KernelTable;
 
 typedef const KernelTable* (*KernelTableFn)(void);
