@@ -2,8 +2,9 @@
  * Contract 1: what the edge (protocols) and the runtime (tokens) know of each other, and nothing else.
  *
  * Everything here is plain JSON data: the same values travel in process and, as NDJSON, between an edge and a container
- * of a different version. So: fields are only ever added, readers ignore kinds and fields they do not know, and token
- * ids are opaque to the edge.
+ * of a different version. So: fields are only ever added, readers ignore event kinds and result fields they do not know,
+ * and token ids are opaque to the edge. Fields of a job are different: an engine rejects one it does not know (`invalid`, with
+ * `param`), so that nothing asked for is silently left out.
  */
 
 /** Two phases: `submit` decides whether a job can run at all, `Accepted.events` is the run. */
@@ -12,6 +13,7 @@ export interface Engine {
    * Renders, tokenizes, validates and admits one job. Resolves before any queueing, so a caller can still answer with a
    * real status code.
    * @param signal aborting it, before or after acceptance, ends the job; its pages are free after the running step
+   * Rejects with `signal.reason` when aborted before acceptance.
    * @throws EngineError for everything a client did wrong, for a full queue and for a model that is not ready
    */
   submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted>
@@ -26,14 +28,15 @@ export interface Accepted {
   jobId: string
   /** The real id of the model that runs the job, whatever name the request used. */
   model: string
-  /** Tokens of the prompt, summed over prompts; `cachedTokens` of them need no prefill (known at admission). */
+  /** Tokens of the prompts, each once whatever `n`; `cachedTokens` is an estimate, `usage` says what happened. */
   promptTokens: number
   cachedTokens: number
   /** Jobs ahead of this one; 0 when it starts in the next step. */
   queuePosition: number
   /**
-   * Single use. Items are all events of one engine step for this job, never empty. It always completes with one `finish`
-   * per choice and then one `usage`, or with one `error`; returning early (`break`) aborts the job, like the signal.
+   * Single use. An item is the events of one or more engine steps for this job, never empty. A run ends with one `finish`
+   * per choice and then one `usage`, or with one `error`. Returning early (`break`) aborts the job, like the signal; after an
+   * abort it ends without further events. It never throws: a lost upstream is an `error` event of kind `unavailable`.
    */
   events: AsyncIterable<GenerateEvent[]>
 }
@@ -45,7 +48,7 @@ export interface GenerateJob {
   prompt: ChatPrompt | TextPrompt
   /** Choices per prompt; the prompt is prefilled once and its pages are shared. */
   n: number
-  /** Upper bound of generated tokens per choice; absent = up to the context length. */
+  /** >= 0, per choice; 0 finishes with `length` after prefill; cut to the context length, which is also the default. */
   maxTokens?: number
   sampling: SamplingOptions
   /** Strings that end the text; the match is not part of the output and no part of it is ever sent. */
@@ -54,7 +57,7 @@ export interface GenerateJob {
   ignoreEos?: boolean
   /** Send `logprobs` with text events: `top` alternatives (0-20) beside the chosen token. */
   logprobs?: { top: number }
-  /** Also report the prompt's own tokens with their logprobs (legacy completions `echo` with `logprobs`). */
+  /** Also report the prompt's own tokens with their logprobs (legacy completions `echo` with `logprobs`); turns prefix hits off. */
   promptLogprobs?: boolean
   /** Emit `progress` events while queued and in prefill. */
   progress?: boolean
@@ -76,7 +79,7 @@ export interface ChatPrompt {
   templateOptions?: JsonObject
 }
 
-/** Raw prompts, no template. Choice `index` of prompt p and sample j is `p * n + j`. */
+/** Raw prompts, no template; an empty one is the end-of-text token. Choice `index` of prompt p and sample j is `p * n + j`. */
 export interface TextPrompt {
   kind: 'text'
   prompts: (string | number[])[]
@@ -109,15 +112,19 @@ export interface SamplingOptions {
   presencePenalty?: number
   /** > 0, over prompt and generated tokens [1]. */
   repetitionPenalty?: number
-  /** [token id, bias]; -100 bans and 100 forces. */
+  /** [token id, bias], added to the logits; -100 and below bans. */
   logitBias?: [number, number][]
-  /** Same seed, model and request: same text, whoever else is served. Absent: drawn by the engine. Integers are taken mod 2^53. */
+  /** Same seed, model and request: same text, whoever else is served. Absent: drawn by the engine. Integers are taken mod 2^53, non-negative. */
   seed?: number
 }
 
 /**
  * `v` is the version of the event format, `seq` counts the events of a job from 0 without holes, `index` names the choice.
  * Unknown kinds must be ignored.
+ *
+ * With logprobs every sampled token is listed once, in order, in the event that carries its last byte of text (`text` may be
+ * empty); the ending token and tokens wholly inside a matched stop string are not listed. `prompt_logprobs` come before the
+ * first text of their prompt, with `index` = p * n, one entry per prompt token, in one event or several.
  */
 export type GenerateEvent = { v: 1; seq: number } & (
   | { kind: 'text'; index: number; text: string; logprobs?: TokenLogprob[] }
@@ -203,6 +210,7 @@ export interface EngineHealth {
   detail?: string
   running: number
   waiting: number
+  /** Pages held by jobs; pages kept only by the prefix cache count as free. */
   kvPagesUsed: number
   kvPagesTotal: number
 }

@@ -12,9 +12,13 @@ export interface NativeBinding {
   /**
    * Parses and validates the plan, maps the weight files and prepares the weights, all on native threads.
    * @param onProgress bytes of weights prepared so far and in all; at most about ten calls a second
+   * A scale or element that is NaN or infinite is `invalid_weights`.
    * @throws NativeError `invalid_plan`, `invalid_weights`, `io` or `out_of_memory`; the message names op, weight or file
    */
-  load(spec: LoadSpec, onProgress?: (doneBytes: number, totalBytes: number) => void): Promise<NativeModel>
+  load(
+    spec: LoadSpec,
+    onProgress?: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<NativeModel>
 }
 
 export interface CpuInfo {
@@ -43,7 +47,11 @@ export interface LoadSpec {
   kv: KvPoolSpec
 }
 
-/** One pool of equal pages serves all KV groups; a group of the plan packs `page_tokens` tokens into a page. */
+/**
+ * One pool of equal pages serves all KV groups; a group of the plan packs `page_tokens` tokens into a page. `pageBytes` is a
+ * multiple of 64 and at least layers * page_tokens * kv_heads * head_dim * 2 * element bytes of every group; layer i of a
+ * group (0 .. layers-1) has the i-th equal part, what is left over is unused. f16 rounds to nearest even.
+ */
 export interface KvPoolSpec {
   numPages: number
   pageBytes: number
@@ -60,8 +68,11 @@ export interface WeightSpec {
   cols: number
   /** Stacked along rows, in order. */
   parts: WeightPart[]
-  /** Quantize while loading (in-situ quantization); only where the weight is an operand of a linear op. */
-  quantize?: QuantizedType
+  /**
+   * Quantize while loading (in-situ quantization), in both backends. It applies to the weight as an operand of linear ops;
+   * `embed` always reads the stored values. cols must be a multiple of the type's block: the caller picks the fallback.
+   */
+  quantize?: 'Q4_K' | 'Q5_0' | 'Q6_K' | 'Q8_0'
 }
 
 export interface WeightPart {
@@ -87,18 +98,38 @@ export type WeightTransform =
 
 export type FloatType = 'F32' | 'F16' | 'BF16'
 export type QuantizedType =
-  | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
-  | 'Q2_K' | 'Q3_K' | 'Q4_K' | 'Q5_K' | 'Q6_K'
-  | 'IQ4_NL' | 'IQ4_XS'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q8_0'
+  | 'Q2_K'
+  | 'Q3_K'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
+  | 'IQ4_NL'
+  | 'IQ4_XS'
 export type TensorType = FloatType | QuantizedType
 
 /**
  * A loaded model. Calls are queued and executed one after the other in call order, on native threads; several may be in
  * flight, so step N+1 can be queued before the sample of step N is known (`StepBatch.tokens`). Typed arrays are copied
- * at the call, so the caller may reuse them at once.
+ * at the call, so the caller may reuse them at once. A method that returns a promise reports errors only by rejecting it.
+ *
+ * A rejected call changes no slot. A rejected `forward` leaves no logits: every `sample`, `score` and `readLogits` queued
+ * before the next successful `forward` rejects with the same code, and so does a `forward` that names a slot whose newest
+ * queued `sample` rejected; the cache is then undefined at that forward's own positions only. Several `sample` and
+ * `score` calls may follow one `forward`, each for other slots.
  */
 export interface NativeModel {
-  readonly info: { backend: string; isa: Isa; threads: number; weightBytes: number; kvBytes: number }
+  readonly info: {
+    backend: string
+    isa: Isa
+    threads: number
+    weightBytes: number
+    kvBytes: number
+  }
   /**
    * Runs the plan over a batch. The logits stay inside until the next `forward`.
    * @param stopAfterOp index of the last op to run (debugging); `readBuffer` shows what it left
@@ -114,13 +145,14 @@ export interface NativeModel {
   /** Contents of a plan buffer after the last `forward`, rows x width (debugging: later ops may have reused it). */
   readBuffer(name: string): Promise<Float32Array>
   /**
-   * Reserves a sampling slot: last token, penalty counts, parameters. The id is valid at once.
+   * Reserves a sampling slot: last token, penalty counts, parameters. The id is valid at once; opening takes its place in
+   * the queue like every call, so an id closed before may be given again at once and no longer counts as open.
    * @throws NativeError `no_slot`
    */
   openSlot(options: SlotOptions): number
   /** Releases a slot after everything queued so far. */
   closeSlot(slot: number): void
-  /** Copies pages inside the pool (page `from[i]` to `to[i]`), after everything queued so far. */
+  /** Copies pages inside the pool (`from[i]` to `to[i]`, no page twice in `to` nor in both), after everything queued so far. */
   copyPages(from: Int32Array, to: Int32Array): Promise<void>
   /** Makes the running and every queued call reject with `interrupted`, within the running op; later calls run again. */
   interrupt(): void
@@ -128,9 +160,13 @@ export interface NativeModel {
   dispose(): Promise<void>
 }
 
-/** Sequences lie one after the other: sequence b owns tokens queryStart[b] .. queryStart[b+1]-1, at consecutive positions. */
+/**
+ * Sequences lie one after the other: sequence b owns tokens queryStart[b] .. queryStart[b+1]-1, at consecutive positions.
+ * All keys and values of a layer are stored before any of its rows attends, so a row may read pages that another sequence
+ * of the same batch fills; no two rows write the same place.
+ */
 export interface StepBatch {
-  /** [T] token id, or -(slot + 1): the last sample of that slot. */
+  /** [T] token id, or -(slot + 1): the last sample of that slot; a slot that never sampled is `invalid_batch`. */
   tokens: Int32Array
   /** [T] position in its sequence. */
   positions: Int32Array
@@ -140,7 +176,7 @@ export interface StepBatch {
   kvLength: Int32Array
   /** One per KV group of the plan. */
   pageTables: PageTable[]
-  /** [L] rows of the batch (0..T-1), any and in any order, whose logits are wanted. */
+  /** [L] rows of the batch (0..T-1), any, in any order and repeated if wanted, whose logits are kept. L may be 0. */
   logitRows: Int32Array
 }
 
@@ -156,6 +192,12 @@ export interface StepStats {
   ms: number
 }
 
+/**
+ * How a token is drawn. Order: mask, repetition penalty (divides positive logits, multiplies negative ones, once for each
+ * distinct token), frequency and presence penalty, bias, temperature and softmax, top-k, top-p, min-p. Probabilities are
+ * not renormalised between filters: top-p keeps the smallest best-first set whose sum reaches topP (ties by lower id), min-p
+ * keeps p >= minP * best.
+ */
 export interface SlotOptions {
   /** Below 1e-7: greedy, ties to the lowest id. */
   temperature: number
@@ -176,11 +218,13 @@ export interface SlotOptions {
   biasValues?: Float32Array
   /** Integer in [0, 2^53). With `choice` and the position of the drawn token it keys the random number. */
   seed: number
+  /** Number of the sample within its prompt, 0 .. n-1. */
   choice: number
   /** Alternatives to report with each sample, 0-20. */
   topLogprobs: number
 }
 
+/** A slot occurs at most once in a call; a row may occur several times with different slots (the choices of one prompt). */
 export interface SampleBatch {
   /** [S] index into the logit rows (0..L-1) of the last forward. */
   rows: Int32Array
@@ -215,6 +259,14 @@ export type ScoreResult = Omit<SampleResult, 'tokens'>
 /** Thrown by the addon: an Error whose `code` is one of these and whose message carries op, shapes or file. */
 export interface NativeError extends Error {
   code:
-    | 'invalid_plan' | 'invalid_weights' | 'invalid_batch' | 'invalid_argument'
-    | 'io' | 'out_of_memory' | 'no_slot' | 'interrupted' | 'disposed' | 'internal'
+    | 'invalid_plan'
+    | 'invalid_weights'
+    | 'invalid_batch'
+    | 'invalid_argument'
+    | 'io'
+    | 'out_of_memory'
+    | 'no_slot'
+    | 'interrupted'
+    | 'disposed'
+    | 'internal'
 }

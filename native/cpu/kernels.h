@@ -4,7 +4,12 @@
 // for an AVX2 machine.
 //
 // Rule for every kernel here (docs/plan.md, Determinism): what is computed for a row does not depend on how many rows are in the
-// call, nor on how work is split over calls: each dot product accumulates over its inputs in one fixed order.
+// call, nor on how work is split over calls: each dot product accumulates over its inputs in one fixed order, and an element's
+// bits do not depend on where it falls in a call (tails run the vector code, masked).
+//
+// Shapes: cols is any multiple of the type's block (and of 32) for linearQuant, any >= 1 for linearFloat; headDim any even number;
+// rows any (rows missing in the last panel are not stored). Only data, pool and scratch are 64-byte aligned. out never aliases x
+// unless said. Bias and residual are the executor's: out = (acc + bias) + residual.
 #pragma once
 #include <stdint.h>
 

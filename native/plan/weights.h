@@ -45,8 +45,10 @@ struct Weight {
 
   // The type a backend packs row r's part in: the target of in-situ quantization, else the stored one.
   DType packedType(const WeightPart& part) const { return quantize ? quantizeType : part.type; }
-  // Row `row` of this weight as float32 (transforms applied, quantize NOT applied).
+  // Row `row` of this weight as float32 as `embed` and vectors read it (transforms applied, quantize NOT applied).
   void readRow(int64_t row, float* out) const;
+  // Row `row` as a linear op sees it: after in-situ quantization, dequantized.
+  void readLinearRow(int64_t row, float* out) const;
   // Row `row` as blocks of packedType: a pointer into the map when nothing changes, else `scratch` (rowBytes large) filled.
   const void* readBlocks(int64_t row, void* scratch) const;
 };
