@@ -238,7 +238,7 @@ export interface SampleBatch {
 
 /** `logprobs` are of the raw model distribution (before penalties, bias and temperature), natural log. */
 export interface SampleResult {
-  /** [S] */
+  /** [S]; -1 where the logits hold a NaN or nothing is allowed: that slot keeps its state, and a forward already queued for it reads token 0. */
   tokens: Int32Array
   /** [S] */
   logprobs: Float32Array
