@@ -1,0 +1,56 @@
+import type { Engine, GenerateJob, Usage } from '../../edge/engine.ts'
+import { EngineError } from '../../edge/engine.ts'
+
+export interface TurnResult {
+  text: string
+  usage: Usage | undefined
+  /** False when the signal ended it. */
+  completed: boolean
+}
+
+/**
+ * Runs one job and hands its text on as it comes.
+ * @throws EngineError when the engine refuses the job or fails during it
+ */
+export async function runTurn(
+  engine: Engine,
+  job: GenerateJob,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<TurnResult> {
+  let text = ''
+  let usage: Usage | undefined
+  const { events } = await engine.submit(job, signal)
+  for await (const step of events) {
+    for (const event of step) {
+      if (event.kind === 'text') {
+        text += event.text
+        onText(event.text)
+      } else if (event.kind === 'usage') {
+        usage = event
+      } else if (event.kind === 'error') {
+        throw new EngineError(event.error)
+      }
+    }
+  }
+  return { text, usage, completed: usage !== undefined }
+}
+
+/** `prompt 38 tokens (12 cached) · first token 0.12 s · 310 tok/s in, 155 tok/s out`. */
+export function describeUsage(usage: Usage): string {
+  const cached = usage.cachedTokens > 0 ? ` (${usage.cachedTokens} cached)` : ''
+  const parts = [
+    `prompt ${usage.promptTokens} tokens${cached}`,
+    `first token ${(usage.promptMs / 1000).toFixed(2)} s`,
+    `${rate(usage.promptTokens - usage.cachedTokens, usage.promptMs)} tok/s in`,
+  ]
+  // The first token belongs to the prompt's time.
+  if (usage.completionTokens > 1) {
+    parts.push(`${rate(usage.completionTokens - 1, usage.completionMs)} tok/s out`)
+  }
+  return parts.join(' · ')
+}
+
+function rate(tokens: number, ms: number): string {
+  return ms > 0 ? ((tokens / ms) * 1000).toFixed(1) : '-'
+}

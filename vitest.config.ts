@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['{edge,runtime,native,test,bench,scripts}/**/*.test.ts'],
+    // The addon owns threads and its tests measure the event loop: a process each, not a worker thread.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})
