@@ -1,0 +1,170 @@
+import type { SlotOptions } from '../native.ts'
+import type { KvGroup } from './pages.ts'
+import type { StepPlan } from './scheduler.ts'
+
+/**
+ * A model for tests that shows every mistake in page tables: it keeps real page memory, the state written for a token
+ * depends on everything the token sees through the tables, and so does the token drawn. Work is queued and executed in
+ * order, like native code does.
+ */
+export class FakeModel {
+  readonly numOpen = () => this.#open.size
+  readonly #groups: readonly KvGroup[]
+  readonly #maxPageTokens: number
+  readonly #position: Int32Array
+  readonly #group: Int32Array
+  readonly #state: Int32Array
+  readonly #open = new Map<number, { options: SlotOptions; last: number }>()
+  readonly #queue: (() => Int32Array | undefined)[] = []
+  #nextSlot = 0
+
+  constructor(groups: readonly KvGroup[], numPages: number) {
+    this.#groups = groups
+    this.#maxPageTokens = Math.max(...groups.map(g => g.pageTokens))
+    this.#position = new Int32Array(numPages * this.#maxPageTokens).fill(-1)
+    this.#group = new Int32Array(numPages * this.#maxPageTokens).fill(-1)
+    this.#state = new Int32Array(numPages * this.#maxPageTokens)
+  }
+
+  openSlot(options: SlotOptions): number {
+    const slot = this.#nextSlot++
+    this.#open.set(slot, { options, last: -1 })
+    return slot
+  }
+
+  closeSlot(slot: number): void {
+    this.#queue.push(() => {
+      if (!this.#open.delete(slot)) throw new Error(`slot ${slot} is not open`)
+      return undefined
+    })
+  }
+
+  /** Queues a step; typed arrays are copied. */
+  launch(plan: StepPlan): void {
+    const batch = structuredClone(plan.batch)
+    const sample = structuredClone(plan.sample)
+    const copies = structuredClone(plan.copies)
+    this.#queue.push(() => {
+      const logits = this.#forward(batch)
+      const tokens = sample.slots.map((slot, i) => {
+        const state = this.#open.get(slot)
+        if (state === undefined) throw new Error(`slot ${slot} is not open`)
+        const context = logits[sample.rows[i] ?? -1]
+        if (context === undefined) throw new Error('a sample names a row without logits')
+        state.last = drawFake(state.options, sample.positions[i] ?? -1, context)
+        return state.last
+      })
+      for (const [i, from] of copies.from.entries()) this.#copyPage(from, copies.to[i] ?? -1)
+      return tokens
+    })
+  }
+
+  /** Executes up to and including the oldest step. @returns the tokens it drew */
+  complete(): Int32Array {
+    for (;;) {
+      const work = this.#queue.shift()
+      if (work === undefined) throw new Error('nothing is queued')
+      const tokens = work()
+      if (tokens !== undefined) return tokens
+    }
+  }
+
+  /** Executes what follows the last step. */
+  drain(): void {
+    for (let work = this.#queue.shift(); work !== undefined; work = this.#queue.shift()) work()
+  }
+
+  #forward(batch: StepPlan['batch']): number[] {
+    const states: number[] = []
+    for (let b = 0; b + 1 < batch.queryStart.length; b++) {
+      const from = batch.queryStart[b] ?? 0
+      const end = batch.queryStart[b + 1] ?? 0
+      for (let t = from; t < end; t++) {
+        const named = batch.tokens[t] ?? 0
+        const token = named >= 0 ? named : (this.#open.get(-named - 1)?.last ?? -1)
+        if (token < 0) throw new Error(`row ${t} names a slot that has drawn nothing`)
+        const position = batch.positions[t] ?? -1
+        if (position !== (batch.kvLength[b] ?? 0) - (end - t))
+          throw new Error('positions have holes')
+        let state = mix(token, position)
+        for (const [g, group] of this.#groups.entries()) {
+          for (let p = firstVisible(group, position); p < position; p++) {
+            const at = this.#address(batch, b, g, group, p)
+            if (this.#position[at] !== p || this.#group[at] !== g) {
+              throw new Error(`position ${position} reads ${p} of group ${g} and finds another`)
+            }
+            state = mix(state, this.#state[at] ?? 0)
+          }
+        }
+        for (const [g, group] of this.#groups.entries()) {
+          const at = this.#address(batch, b, g, group, position)
+          this.#position[at] = position
+          this.#group[at] = g
+          this.#state[at] = state
+        }
+        states.push(state)
+      }
+    }
+    return Array.from(batch.logitRows, row => states[row] ?? Number.NaN)
+  }
+
+  #address(batch: StepPlan['batch'], b: number, g: number, group: KvGroup, position: number) {
+    const table = batch.pageTables[g]
+    const index = (table?.start[b] ?? 0) + Math.floor(position / group.pageTokens)
+    const page = index < (table?.start[b + 1] ?? 0) ? (table?.pages[index] ?? -1) : -1
+    if (page < 0) throw new Error(`position ${position} of group ${g} has no page`)
+    return page * this.#maxPageTokens + (position % group.pageTokens)
+  }
+
+  #copyPage(from: number, to: number): void {
+    const n = this.#maxPageTokens
+    for (const memory of [this.#position, this.#group, this.#state]) {
+      memory.copyWithin(to * n, from * n, (from + 1) * n)
+    }
+  }
+}
+
+/** What the model generates for a prompt served alone; ends after a stop id or at `maxLength`. */
+export function generateAlone(
+  groups: readonly KvGroup[],
+  options: {
+    prompt: Int32Array
+    maxLength: number
+    stopIds: ReadonlySet<number>
+    slot: SlotOptions
+  },
+): number[] {
+  const tokens = [...options.prompt]
+  const states: number[] = []
+  while (tokens.length < options.maxLength) {
+    for (let p = states.length; p < tokens.length; p++) {
+      let state = mix(tokens[p] ?? -1, p)
+      for (const group of groups) {
+        for (let j = firstVisible(group, p); j < p; j++) state = mix(state, states[j] ?? 0)
+      }
+      states.push(state)
+    }
+    const token = drawFake(options.slot, tokens.length, states.at(-1) ?? 0)
+    tokens.push(token)
+    if (options.stopIds.has(token)) break
+  }
+  return tokens.slice(options.prompt.length)
+}
+
+export const fakeVocabSize = 40
+
+function drawFake(slot: SlotOptions, position: number, context: number): number {
+  const random = mix(mix(mix(slot.seed, slot.choice), position), context)
+  return (random >>> 0) % fakeVocabSize
+}
+
+function firstVisible(group: KvGroup, position: number): number {
+  return group.window === null ? 0 : Math.max(0, position - group.window + 1)
+}
+
+/** Murmur3's finalizer over a pair. */
+function mix(a: number, b: number): number {
+  let h = Math.imul(a ^ Math.imul(b + 0x7f4a7c15, 0x9e3779b1), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}

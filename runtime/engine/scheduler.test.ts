@@ -1,0 +1,241 @@
+import { describe, expect, it } from 'vitest'
+import type { SlotOptions } from '../native.ts'
+import { FakeModel, fakeVocabSize, generateAlone } from './fakeModel.ts'
+import { type KvGroup, longestSequence } from './pages.ts'
+import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
+import type { Sequence, SequenceOptions } from './sequence.ts'
+
+const full = (pageTokens: number): KvGroup => ({ pageTokens, window: null })
+const sliding = (pageTokens: number, window: number): KvGroup => ({ pageTokens, window })
+
+const layouts: KvGroup[][] = [
+  [full(4)],
+  [full(16)],
+  [sliding(4, 9)],
+  [full(4), sliding(4, 7)],
+  [sliding(2, 5), full(8)],
+  [full(4), sliding(8, 16), sliding(2, 3)],
+]
+
+const slotOptions = (seed: number, choice: number): SlotOptions => ({
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  seed,
+  choice,
+  topLogprobs: 0,
+})
+
+/** Mulberry32: a small seeded generator, so that a failing mix can be run again. */
+function seeded(seed: number): (below: number) => number {
+  let a = seed
+  return below => {
+    a = (a + 0x6d2b79f5) | 0
+    let t = Math.imul(a ^ (a >>> 15), 1 | a)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) % below
+  }
+}
+
+interface Tracked {
+  sequence: Sequence
+  expected: number[]
+  drawn: number[]
+  aborted: boolean
+  /** Stands for a stop string: the reader ends the sequence at this token. */
+  stopAt: number
+}
+
+class Harness {
+  now = 0
+  readonly model: FakeModel
+  readonly scheduler: Scheduler
+  readonly tracked = new Map<Sequence, Tracked>()
+  readonly scored = new Map<Sequence, number[]>()
+  readonly startOrder: Sequence[] = []
+  readonly #groups: readonly KvGroup[]
+  readonly #inFlight: StepPlan[] = []
+  stepMs = (plan: StepPlan) => 5 + plan.numPrefillTokens
+
+  constructor(options: SchedulerOptions) {
+    this.#groups = options.groups
+    this.model = new FakeModel(options.groups, options.numPages)
+    this.scheduler = new Scheduler(options, this.model)
+  }
+
+  add(choices: SequenceOptions[], priority = 0, stopAt = -1): Tracked[] {
+    return this.scheduler.add(choices, priority, this.now).map((sequence, i) => {
+      const expected = generateAlone(this.#groups, choices[i] ?? raise('no choice'))
+      const stop = expected.indexOf(stopAt)
+      const tracked = {
+        sequence,
+        expected: stop >= 0 ? expected.slice(0, stop + 1) : expected,
+        drawn: [],
+        aborted: false,
+        stopAt,
+      }
+      this.tracked.set(sequence, tracked)
+      return tracked
+    })
+  }
+
+  /** Plans as far ahead as allowed, then takes one result. @returns false when nothing ran */
+  turn(depth: number): boolean {
+    while (this.#inFlight.length < depth) {
+      const plan = this.scheduler.plan(this.now)
+      if (plan === null) break
+      this.model.launch(plan)
+      this.#inFlight.push(structuredCloneArrays(plan))
+      for (const { sequence, position } of plan.score) {
+        const positions = this.scored.get(sequence) ?? []
+        this.scored.set(sequence, [...positions, position])
+      }
+      this.#check()
+    }
+    const plan = this.#inFlight.shift()
+    if (plan === undefined) return false
+    const tokens = this.model.complete()
+    const ms = this.stepMs(plan)
+    this.now += ms
+    this.scheduler.apply(plan.id, tokens, ms, this.now, (sequence, token) => {
+      const tracked = this.tracked.get(sequence)
+      tracked?.drawn.push(token)
+      if (token === tracked?.stopAt) this.scheduler.finish(sequence)
+    })
+    this.#check()
+    return true
+  }
+
+  #check(): void {
+    this.scheduler.checkInvariants()
+    for (const plan of this.#inFlight) {
+      for (const table of plan.batch.pageTables) {
+        for (const page of table.pages) {
+          if (page >= 0 && this.scheduler.pool.refCount(page) === 0) {
+            throw new Error(`page ${page} of a step under way was given back`)
+          }
+        }
+      }
+    }
+  }
+
+  expectDone(): void {
+    this.model.drain()
+    expect(this.scheduler.isIdle).toBe(true)
+    this.scheduler.checkInvariants()
+    expect(this.scheduler.pool.numAvailable).toBe(this.scheduler.pool.numPages)
+    expect(this.model.numOpen()).toBe(0)
+    for (const { aborted, drawn, expected } of this.tracked.values()) {
+      expect(drawn).toEqual(aborted ? expected.slice(0, drawn.length) : expected)
+    }
+  }
+}
+
+function structuredCloneArrays(plan: StepPlan): StepPlan {
+  return { ...plan, batch: structuredClone(plan.batch) }
+}
+
+function raise(message: string): never {
+  throw new Error(message)
+}
+
+function runMix(seed: number): Scheduler['counters'] {
+  const random = seeded(seed)
+  const groups = layouts[random(layouts.length)] ?? raise('no layout')
+  const depth = 1 + random(2)
+  const maxSequences = 1 + random(6)
+  const maxLength = 20 + random(100)
+  const minPages = [1, 2, 4, 8, 16, 32, 64].find(
+    n => longestSequence(groups, n, maxLength) === maxLength,
+  )
+  const h = new Harness({
+    groups,
+    numPages: (minPages ?? 64) + random(random(2) === 0 ? 4 : 60),
+    maxSequences,
+    maxBatchedTokens: maxSequences + 16 + random(40),
+    maxLogitRows: maxSequences + random(8),
+    maxSlots: maxSequences + 1 + random(6),
+    maxWaiting: 100,
+    prefixCache: random(4) > 0,
+    ...(random(2) === 0 && { prefillStepMs: 40, decodeStepMs: 20 }),
+  })
+  const bases = Array.from({ length: 3 }, () =>
+    Int32Array.from({ length: maxLength }, () => random(fakeVocabSize)),
+  )
+  const newJob = () => {
+    const length = 1 + random(maxLength - 4)
+    const shared = random(2) === 0 ? length : random(length)
+    const base = bases[random(3)] ?? raise('no base')
+    const prompt = Int32Array.from({ length }, (_, i) =>
+      i < shared ? (base[i] ?? 0) : random(fakeVocabSize),
+    )
+    const n = random(3) === 0 ? 1 + random(4) : 1
+    const jobSeed = random(1000)
+    const limit = Math.min(maxLength, length + 1 + random(30))
+    h.add(
+      Array.from({ length: n }, (_, choice) => ({
+        prompt,
+        maxLength: limit,
+        stopIds: new Set(random(3) === 0 ? [] : [0]),
+        slot: slotOptions(jobSeed, choice),
+        cacheSalt: random(4) === 0 ? 'b' : 'a',
+        ...(random(6) === 0 && { promptLogprobs: 0 }),
+      })),
+      random(5) === 0 ? random(3) - 1 : 0,
+      random(3) === 0 ? 1 + random(fakeVocabSize - 1) : -1,
+    )
+  }
+  let left = 3 + random(12)
+  let idleTurns = 0
+  for (let turn = 0; left > 0 || !h.scheduler.isIdle; turn++) {
+    if (turn > 5000) raise('starved')
+    while (left > 0 && (random(3) === 0 || h.scheduler.isIdle)) {
+      newJob()
+      left--
+    }
+    const live = [...h.tracked.values()].filter(t => t.sequence.state !== 'finished')
+    const some = live[random(Math.max(1, live.length))]
+    const dice = random(24)
+    if (some !== undefined && dice === 0) {
+      some.aborted = true
+      h.scheduler.finish(some.sequence)
+      h.scheduler.checkInvariants()
+    } else if (some !== undefined && dice < 3) h.scheduler.setPaused(some.sequence, true)
+    else if (dice < 10) for (const t of live) h.scheduler.setPaused(t.sequence, false)
+    if (!h.turn(depth)) {
+      idleTurns++
+      const runnable = live.filter(t => !t.sequence.paused && t.sequence.state !== 'finished')
+      if (runnable.length > 0 && idleTurns > 50) raise('stuck with runnable sequences')
+    } else idleTurns = 0
+  }
+  h.expectDone()
+  for (const [sequence, positions] of h.scored) {
+    const expected = Array.from({ length: sequence.promptLength - 1 }, (_, i) => i + 1)
+    if (!h.tracked.get(sequence)?.aborted) expect(positions).toEqual(expected)
+  }
+  return h.scheduler.counters
+}
+
+describe('scheduler', () => {
+  it('serves random mixes as if each request were alone', () => {
+    const sums = { steps: 0, preemptions: 0, cachedTokens: 0 }
+    for (let seed = 0; seed < 3000; seed++) {
+      try {
+        const counters = runMix(seed)
+        sums.steps += counters.steps
+        sums.preemptions += counters.preemptions
+        sums.cachedTokens += counters.cachedTokens
+      } catch (cause) {
+        throw new Error(`mix ${seed}`, { cause })
+      }
+    }
+    // The mixes must reach what they are there for.
+    expect(sums.steps).toBeGreaterThan(50_000)
+    expect(sums.preemptions).toBeGreaterThan(1000)
+    expect(sums.cachedTokens).toBeGreaterThan(10_000)
+  }, 120_000)
+})

@@ -1,0 +1,104 @@
+import type { SlotOptions } from '../native.ts'
+import type { KvGroup } from './pages.ts'
+import { type PageKeys, pageKeysFor } from './prefixCache.ts'
+
+export interface SequenceOptions {
+  prompt: Int32Array
+  /** Length, prompt included, at which generation ends with `length`. */
+  maxLength: number
+  /** Tokens that end generation with `stop`; empty to ignore them. */
+  stopIds: ReadonlySet<number>
+  slot: SlotOptions
+  /** Report log-probabilities of the prompt's own tokens with this many alternatives. */
+  promptLogprobs?: number
+  cacheSalt: string
+}
+
+/**
+ * `forking`: waits for its leader, another choice of the same prompt, to finish the prefill they share.
+ * `waiting`: holds no pages (new, or preempted). `running`: holds pages.
+ */
+export type SequenceState = 'forking' | 'waiting' | 'running' | 'finished'
+
+/** One choice of one prompt: its tokens, how far they are computed, and the pages that hold them. */
+export class Sequence {
+  readonly options: SequenceOptions
+  readonly priority: number
+  /** Total order of arrival; the choices of a prompt follow their leader. */
+  readonly arrival: number
+  readonly arrivedMs: number
+  readonly keys: Map<number, PageKeys>
+  readonly promptLength: number
+  state: SequenceState
+  finishReason: 'stop' | 'length' | null = null
+  /** Choices that fork from this one at the end of its prefill. */
+  followers: Sequence[] = []
+  paused = false
+  slot = -1
+  /** Tokens known so far; see `length`. */
+  tokens: Int32Array
+  length: number
+  /** Samples planned whose tokens are not known yet. */
+  pending = 0
+  /** Tokens whose computation is planned: the next step starts at this position. */
+  planned = 0
+  /** Tokens computed by steps that have run, and how many of those the prefix cache gave at the first start. */
+  computed = 0
+  cachedTokens = 0
+  /** Prompt tokens already scored (prompt log-probabilities). */
+  scored = 0
+  /** Last step that uses its pages, -1 for none. */
+  lastStep = -1
+  startedMs = -1
+  /** Counts preemptions, so that results of earlier lives can be told apart. */
+  life = 0
+  /** Per group: page of each run of `pageTokens` tokens, -1 once it lies behind the window. */
+  tables: number[][]
+
+  constructor(
+    options: SequenceOptions,
+    order: { priority: number; arrival: number; arrivedMs: number },
+    groups: readonly KvGroup[],
+    state: 'forking' | 'waiting',
+  ) {
+    this.options = options
+    this.priority = order.priority
+    this.arrival = order.arrival
+    this.arrivedMs = order.arrivedMs
+    this.state = state
+    this.promptLength = options.prompt.length
+    this.tokens = new Int32Array(options.prompt.length + 64)
+    this.tokens.set(options.prompt)
+    this.length = options.prompt.length
+    this.keys = pageKeysFor(groups, options.cacheSalt)
+    this.tables = groups.map(() => [])
+  }
+
+  /** Length with the samples still under way. */
+  get totalLength(): number {
+    return this.length + this.pending
+  }
+
+  get numGenerated(): number {
+    return this.length - this.promptLength
+  }
+
+  /** Tokens to compute before the next sample; 0 when the last possible token is already under way. */
+  get remaining(): number {
+    return this.totalLength >= this.options.maxLength ? 0 : this.totalLength - this.planned
+  }
+
+  append(token: number): void {
+    if (this.length === this.tokens.length) {
+      const grown = new Int32Array(this.tokens.length * 2)
+      grown.set(this.tokens)
+      this.tokens = grown
+    }
+    this.tokens[this.length++] = token
+  }
+}
+
+/** Negative when `a` runs before `b`. */
+export function compareOrder(a: Sequence, b: Sequence): number {
+  return a.priority - b.priority || a.arrival - b.arrival
+}
