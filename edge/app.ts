@@ -1,0 +1,105 @@
+import { Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { getPath } from 'hono/utils/url'
+import { createAuth } from './auth.ts'
+import { answerOptions, setCorsHeaders } from './cors.ts'
+import type { AppDeps, AppEnv } from './deps.ts'
+import { EngineError } from './engine.ts'
+import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
+import { errorBody } from './openai/errorBody.ts'
+import { addOpenaiRoutes } from './openai/routes.ts'
+import { RequestScope } from './requestScope.ts'
+import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
+
+/** Nobody reads it; the number is what logs and proxies call a request whose client went away. */
+const CLIENT_CLOSED_REQUEST = 499
+
+/**
+ * Builds the server's HTTP application over an engine. It uses Web standards only: any host that can call
+ * `app.fetch(request)` can run it.
+ */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
+  const authenticate = createAuth(deps.auth?.apiKeys ?? [])
+
+  app.use(async (c, next) => {
+    const scope = new RequestScope(deps, c.req.raw, c.req.path)
+    c.set('scope', scope)
+    await next()
+    const { headers, status } = c.res
+    headers.set('x-request-id', scope.id)
+    headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
+    headers.set('openai-version', '2020-10-01')
+    setCorsHeaders(deps.cors.origins, c.req.raw, headers)
+    if (scope.streaming) return
+    const gone = status === CLIENT_CLOSED_REQUEST
+    scope.end(gone ? 'client_disconnected' : status < 400 ? 'completed' : 'error', status)
+  })
+
+  app.use(async (c, next) => {
+    if (c.req.method === 'OPTIONS') return answerOptions(c.req.raw, allowedMethods(app, c.req.path))
+    if (!openPaths.includes(c.req.path)) await authenticate(c.req.raw)
+    return next()
+  })
+
+  addServiceRoutes(app, deps)
+  addOpenaiRoutes(app, deps)
+
+  app.notFound(c => {
+    throw noRoute(c.req.raw, allowedMethods(app, c.req.path))
+  })
+
+  app.onError((error, c) => {
+    // Whatever broke after the client left is a consequence of that.
+    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+    const { data } = toApiError(error)
+    if (data.status === 500) c.var.scope.reportInternalError(error)
+    return c.json(errorBody(data), data.status as ContentfulStatusCode, errorHeaders(data))
+  })
+
+  return app
+}
+
+/** Users get the base URL wrong in every direction: `/v1` may be missing, and slashes may be too many. */
+function routePath(path: string): string {
+  const bare = path.replace(/\/{2,}/g, '/').replace(/^\/v1(?=\/|$)/, '')
+  return bare.length > 1 ? bare.replace(/\/$/, '') : '/'
+}
+
+function allowedMethods(app: Hono<AppEnv>, path: string): string[] {
+  const found = METHODS.filter(method =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  )
+  if (found.length === 0) return []
+  return [...found, ...(found.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
+}
+
+function noRoute(request: Request, allowed: string[]): ApiError {
+  const { pathname, origin } = new URL(request.url)
+  if (allowed.length > 0) {
+    return new ApiError({
+      status: 405,
+      type: 'invalid_request_error',
+      code: 'method_not_allowed',
+      message: `${request.method} is not allowed for ${pathname}; allowed: ${allowed.join(', ')}.`,
+      headers: { allow: allowed.join(', ') },
+    })
+  }
+  const hint = /^\/+v1\/+v1(\/|$)/.test(pathname)
+    ? ` The path has /v1 twice: use the base URL ${origin}, this client adds /v1 itself.`
+    : ` The base URL for OpenAI clients is ${origin}/v1.`
+  return new ApiError({
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'unknown_url',
+    message: `Unknown request URL: ${request.method} ${pathname}.${hint}`,
+  })
+}
+
+function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  if (error instanceof EngineError) return fromEngineError(error.toData(), path => path)
+  return internalError(error)
+}

@@ -1,0 +1,94 @@
+import {
+  EngineError,
+  type FinishReason,
+  type GenerateEvent,
+  type TokenLogprob,
+  type Usage,
+} from './engine.ts'
+import type { JobRun } from './jobRun.ts'
+
+/** One finished choice of a job. */
+export interface Choice {
+  index: number
+  text: string
+  reasoning: string
+  logprobs: TokenLogprob[]
+  reasoningLogprobs: TokenLogprob[]
+  promptLogprobs: TokenLogprob[] | undefined
+  reason: FinishReason
+}
+
+export interface Collected {
+  choices: Choice[]
+  usage: Usage
+}
+
+/** Reads a whole run. @throws EngineError when the engine fails on the way. */
+export async function collectRun(run: JobRun, numChoices: number): Promise<Collected> {
+  const collector = createCollector(numChoices)
+  try {
+    for (;;) {
+      const { done, value } = await run.events.next()
+      if (done) break
+      collector.add(value)
+    }
+    const collected = collector.result()
+    run.release()
+    return collected
+  } catch (error) {
+    run.abort()
+    throw error
+  }
+}
+
+/** Folds the events of a job into its choices. Both calls throw EngineError: for an error event, or for a missing end. */
+export function createCollector(numChoices: number) {
+  const choices = Array.from({ length: numChoices }, (_, index) => emptyChoice(index))
+  const finished = new Set<number>()
+  let usage: Usage | undefined
+  return {
+    add(events: GenerateEvent[]): void {
+      for (const event of events) {
+        if (event.kind === 'error') throw new EngineError(event.error)
+        if (event.kind === 'usage') usage = event
+        if (!('index' in event)) continue
+        const choice = choices[event.index]
+        if (choice === undefined) continue
+        if (event.kind === 'finish') finished.add(event.index)
+        addToChoice(choice, event)
+      }
+    },
+    result(): Collected {
+      if (usage === undefined || finished.size < numChoices) throw endedEarly()
+      return { choices, usage }
+    },
+  }
+}
+
+function addToChoice(choice: Choice, event: GenerateEvent & { index: number }): void {
+  if (event.kind === 'text') {
+    choice.text += event.text
+    if (event.logprobs) choice.logprobs.push(...event.logprobs)
+  } else if (event.kind === 'reasoning') {
+    choice.reasoning += event.text
+    if (event.logprobs) choice.reasoningLogprobs.push(...event.logprobs)
+  } else if (event.kind === 'prompt_logprobs') choice.promptLogprobs = event.logprobs
+  else if (event.kind === 'finish') choice.reason = event.reason
+}
+
+/** The engine broke its promise to complete every choice and report usage. */
+export function endedEarly(): EngineError {
+  return new EngineError({ kind: 'internal', message: 'The engine ended the job early.' })
+}
+
+function emptyChoice(index: number): Choice {
+  return {
+    index,
+    text: '',
+    reasoning: '',
+    logprobs: [],
+    reasoningLogprobs: [],
+    promptLogprobs: undefined,
+    reason: 'stop',
+  }
+}

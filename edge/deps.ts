@@ -1,0 +1,45 @@
+import type { Engine } from './engine.ts'
+import type { RequestScope } from './requestScope.ts'
+
+/** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
+export interface AppDeps {
+  engine: Engine
+  log?: (entry: LogEntry) => void
+  limits: { maxBodyBytes: number }
+  /** Exact origins, or `['*']` for any. */
+  cors: { origins: string[] }
+  /** Absent or empty: every key, and none, is accepted. */
+  auth?: { apiKeys: string[] }
+  /** Unix milliseconds. */
+  clock: () => number
+  /** At least 24 random letters and digits, without a prefix. */
+  newId: () => string
+  /** Silence on a stream after which a comment is sent, so that proxies and clients keep it open. */
+  keepAliveMs: number
+  /** OpenAI's behaviour where existing clients of this kind of server expect another. */
+  strictOpenai: boolean
+}
+
+/** How a request ended, as far as the client could see. */
+export type RequestEnd = 'completed' | 'error' | 'client_disconnected'
+
+export type LogEntry =
+  | { event: 'request_started'; requestId: string; method: string; path: string }
+  | {
+      event: 'request_completed'
+      requestId: string
+      method: string
+      path: string
+      status: number
+      /** To the last byte handed over, for streams too. */
+      durationMs: number
+      end: RequestEnd
+      model?: string
+      promptTokens?: number
+      completionTokens?: number
+    }
+  /** A failure the client only sees as a 500 or an error event. */
+  | { event: 'internal_error'; requestId: string; error: unknown }
+
+/** Hono environment of all routes. */
+export type AppEnv = { Variables: { scope: RequestScope } }

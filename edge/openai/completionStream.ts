@@ -1,0 +1,94 @@
+import type { GenerateEvent, TokenLogprob, Usage } from '../engine.ts'
+import type { StreamEncoder } from '../sse.ts'
+import type { CompletionFormat } from './completionRequest.ts'
+import { completionFinish } from './completionResponse.ts'
+import { LegacyLogprobCounter } from './legacyLogprobs.ts'
+import type { Reply } from './reply.ts'
+import { DONE, errorFrames, streamHead, usageChunk } from './streamFrames.ts'
+import { usageBody } from './usage.ts'
+
+/**
+ * Encodes a run as streamed `text_completion` frames; a choice begins with its prompt when the request asked for that.
+ * @param echoes text of each prompt, when the request asked to repeat it
+ */
+export function createCompletionStream(
+  reply: Reply,
+  format: CompletionFormat,
+  echoes: string[],
+): StreamEncoder {
+  const head = streamHead('text_completion', reply)
+  const tail = format.streamUsage === 'chunk' ? '}],"usage":null}\n\n' : '}]}\n\n'
+  const numChoices = format.prompts.length * format.n
+  const choices = Array.from({ length: numChoices }, (_, index) => ({
+    head: `${head}"choices":[{"index":${index},"text":`,
+    counter: new LegacyLogprobCounter(),
+    started: false,
+    p: Math.floor(index / format.n),
+  }))
+  type ChoiceState = (typeof choices)[number]
+  const promptLogprobs: (TokenLogprob[] | undefined)[] = []
+  let end: StreamEncoder['end']
+  let usage: Usage | undefined
+
+  const chunk = (choice: ChoiceState, text: string, logprobs: object | null, finish = 'null') =>
+    `${choice.head}${JSON.stringify(text)},"logprobs":${JSON.stringify(logprobs)},"finish_reason":${finish}${tail}`
+
+  const opening = (choice: ChoiceState) => {
+    if (choice.started) return ''
+    choice.started = true
+    const echo = echoes[choice.p] ?? ''
+    const tokens = promptLogprobs[choice.p]
+    const logprobs = format.logprobs ? choice.counter.prompt(tokens ?? [], echo) : null
+    return echo === '' ? '' : chunk(choice, echo, logprobs)
+  }
+
+  const encodeChoice = (event: GenerateEvent & { index: number }, choice: ChoiceState) => {
+    if (event.kind === 'prompt_logprobs') {
+      // Choices of one prompt share them, and the first event of each choice shows them.
+      promptLogprobs[choice.p] = event.logprobs
+      return ''
+    }
+    if (event.kind === 'finish') {
+      return opening(choice) + chunk(choice, '', null, `"${completionFinish(event.reason)}"`)
+    }
+    if (event.kind !== 'text' && event.kind !== 'reasoning') return ''
+    const start = opening(choice)
+    const tokens = format.logprobs ? (event.logprobs ?? []) : []
+    if (event.text === '' && tokens.length === 0) return start
+    const logprobs = tokens.length > 0 ? choice.counter.generated(tokens) : null
+    return start + chunk(choice, event.text, logprobs)
+  }
+
+  const encodeUsage = (event: Usage) => {
+    usage = event
+    end = 'completed'
+    const body = usageBody(event, format.strictOpenai)
+    return (format.streamUsage === 'chunk' ? usageChunk(head, body) : '') + DONE
+  }
+
+  return {
+    encode(events) {
+      let frames = ''
+      for (const event of events) {
+        if (end !== undefined) break
+        if (event.kind === 'usage') frames += encodeUsage(event)
+        else if (event.kind === 'error') frames += this.fail(event.error)
+        else if ('index' in event) {
+          const choice = choices[event.index]
+          if (choice !== undefined) frames += encodeChoice(event, choice)
+        }
+      }
+      return frames
+    },
+    fail(error) {
+      end = 'error'
+      return errorFrames(error)
+    },
+    get end() {
+      return end
+    },
+    get usage() {
+      return usage
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import type { EngineErrorData, EngineErrorKind } from '../engine.ts'
+import type { ApiErrorData } from '../errors.ts'
+
+/** OpenAI's error body; `message` is repeated at the top for clients that only look there. */
+export function errorBody({ message, type, param, code }: ApiErrorData) {
+  return { error: { message, type, param: param ?? null, code }, message }
+}
+
+/** The data of an error event in a stream that has begun. */
+export function streamErrorBody({ message }: EngineErrorData) {
+  return { error: { message, type: 'server_error', param: null, code: null } }
+}
+
+const renamed: Record<string, string> = {
+  'prompt.templateOptions': 'chat_template_kwargs',
+  'prompt.addGenerationPrompt': 'add_generation_prompt',
+  'prompt.prompts': 'prompt',
+  'logprobs.top': 'top_logprobs',
+  promptLogprobs: 'echo',
+}
+
+/** Turns a path in terms of GenerateJob, such as `sampling.topP`, into OpenAI's field, `top_p`. */
+export function openaiParam(
+  path: string | undefined,
+  kind: EngineErrorKind,
+  promptField: 'messages' | 'prompt',
+): string | undefined {
+  if (kind === 'model_not_found') return 'model'
+  if (path === undefined || path === 'prompt') {
+    return path !== undefined || kind === 'context_length' ? promptField : undefined
+  }
+  const [, field = '', rest = ''] = /^([\w.]*)(.*)$/.exec(path) ?? []
+  const [name] = Object.keys(renamed).filter(key => field === key || field.startsWith(`${key}.`))
+  if (name !== undefined) return renamed[name] + field.slice(name.length) + rest
+  const bare = field.replace(/^(prompt|sampling)\./, '')
+  return bare.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`) + rest
+}

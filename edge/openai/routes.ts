@@ -1,0 +1,121 @@
+import type { Context, Hono } from 'hono'
+import { collectRun } from '../collect.ts'
+import type { AppDeps, AppEnv } from '../deps.ts'
+import { EngineError, type GenerateJob } from '../engine.ts'
+import { fromEngineError, internalError } from '../errors.ts'
+import { type JobRun, startJob } from '../jobRun.ts'
+import { readJsonObject } from '../requestBody.ts'
+import { type StreamEncoder, sseResponse } from '../sse.ts'
+import { chatRequest } from './chatRequest.ts'
+import { chatResponse } from './chatResponse.ts'
+import { createChatStream } from './chatStream.ts'
+import { type CompletionFormat, completionRequest } from './completionRequest.ts'
+import { completionResponse } from './completionResponse.ts'
+import { createCompletionStream } from './completionStream.ts'
+import { openaiParam } from './errorBody.ts'
+import { modelById, modelList } from './models.ts'
+import type { Reply } from './reply.ts'
+
+type AppContext = Context<AppEnv>
+
+/** Adds OpenAI's chat, legacy completion and model routes. */
+export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
+  const { engine } = deps
+
+  app.get('/models', async c => c.json(modelList(await engine.models())))
+  app.get('/models/:id{.+}', async c =>
+    c.json(await told('messages', async () => modelById(await engine.models(), c.req.param('id')))),
+  )
+
+  app.post('/chat/completions', c =>
+    told('messages', async () => {
+      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const { job, stream, format } = chatRequest(body, await engine.models(), deps)
+      const run = await start(c, deps, job)
+      const reply = await replyOf(deps, 'chatcmpl', run)
+      if (stream) return streamed(c, deps, run, createChatStream(reply, format))
+      const collected = await collectRun(run, format.numChoices)
+      c.var.scope.completionTokens = collected.usage.completionTokens
+      return c.json(chatResponse(reply, format, collected))
+    }),
+  )
+
+  app.post('/completions', c =>
+    told('prompt', async () => {
+      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const { job, stream, format } = completionRequest(body, await engine.models(), deps)
+      const echoes = await promptTexts(c, deps, job.model, format)
+      const run = await start(c, deps, job)
+      const reply = await replyOf(deps, 'cmpl', run)
+      if (stream) return streamed(c, deps, run, createCompletionStream(reply, format, echoes))
+      const collected = await collectRun(run, format.prompts.length * format.candidates)
+      c.var.scope.completionTokens = collected.usage.completionTokens
+      return c.json(completionResponse(reply, format, echoes, collected))
+    }),
+  )
+}
+
+/** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
+async function told<T>(promptField: 'messages' | 'prompt', handler: () => Promise<T>): Promise<T> {
+  try {
+    return await handler()
+  } catch (error) {
+    // Hono lets anything but an Error through, and an aborted signal may throw what its host likes.
+    if (!(error instanceof Error)) throw internalError(error)
+    if (!(error instanceof EngineError)) throw error
+    throw fromEngineError(error.toData(), (path, kind) => openaiParam(path, kind, promptField))
+  }
+}
+
+async function start(c: AppContext, { engine }: AppDeps, job: GenerateJob): Promise<JobRun> {
+  const { scope } = c.var
+  scope.model = job.model
+  const run = await startJob(engine, { ...job, requestId: scope.id }, c.req.raw.signal)
+  scope.promptTokens = run.accepted.promptTokens
+  return run
+}
+
+async function replyOf(
+  { engine, clock, newId }: AppDeps,
+  prefix: string,
+  { accepted }: JobRun,
+): Promise<Reply> {
+  // Asked again after admission: a model that had to be loaded first has its fingerprint only now.
+  const models = await engine.models()
+  return {
+    id: `${prefix}-${newId()}`,
+    created: Math.floor(clock() / 1000),
+    model: accepted.model,
+    fingerprint: models.find(({ id }) => id === accepted.model)?.fingerprint ?? null,
+  }
+}
+
+function streamed(c: AppContext, deps: AppDeps, run: JobRun, encoder: StreamEncoder): Response {
+  const { scope } = c.var
+  scope.streaming = true
+  return sseResponse(run, encoder, {
+    keepAliveMs: deps.keepAliveMs,
+    onError: error => scope.reportInternalError(error),
+    onEnd: end => {
+      scope.completionTokens = encoder.usage?.completionTokens
+      scope.end(end, 200)
+    },
+  })
+}
+
+/** The text of every prompt that is to be repeated; prompts of token ids have to be turned into text first. */
+async function promptTexts(
+  c: AppContext,
+  { engine }: AppDeps,
+  model: string,
+  { echo, prompts }: CompletionFormat,
+): Promise<string[]> {
+  if (!echo) return []
+  return Promise.all(
+    prompts.map(prompt =>
+      typeof prompt === 'string'
+        ? prompt
+        : engine.detokenize({ model, tokens: prompt, skipSpecialTokens: false }, c.req.raw.signal),
+    ),
+  )
+}

@@ -1,0 +1,67 @@
+import type { JsonObject } from './engine.ts'
+import { ApiError, invalidRequest } from './errors.ts'
+import { jsonErrorPosition } from './jsonErrorPosition.ts'
+
+/**
+ * Reads the body as one JSON object, whatever its content type says.
+ * @throws ApiError 413 as soon as more than `maxBytes` have arrived, 400 for anything but a JSON object
+ */
+export async function readJsonObject(request: Request, maxBytes: number): Promise<JsonObject> {
+  const text = await readText(request, maxBytes)
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    // The parser's own message is left out: it differs between engines and may lack the position.
+    const position = jsonErrorPosition(text)
+    const found = text === '' ? 'it is empty' : `unexpected ${describe(text, position)}`
+    throw invalidRequest(
+      undefined,
+      `The request body is not valid JSON: ${found} at position ${position}.`,
+      null,
+    )
+  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonObject
+  throw invalidRequest(undefined, 'The request body must be a JSON object.', null)
+}
+
+function describe(text: string, position: number): string {
+  return position < text.length ? JSON.stringify(text[position]) : 'end of input'
+}
+
+async function readText(request: Request, maxBytes: number): Promise<string> {
+  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge(maxBytes)
+  if (request.body === null) return ''
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
+  let text = ''
+  let numBytes = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (!done) numBytes += value.byteLength
+    if (numBytes > maxBytes) {
+      // The rest is of no interest, and waiting for the sender here would only delay the answer.
+      reader.cancel().catch(() => {})
+      throw tooLarge(maxBytes)
+    }
+    try {
+      text += done ? decoder.decode() : decoder.decode(value, { stream: true })
+    } catch {
+      throw invalidRequest(
+        undefined,
+        `The request body is not valid JSON: it is not UTF-8 near position ${text.length}.`,
+        null,
+      )
+    }
+    if (done) return text
+  }
+}
+
+function tooLarge(maxBytes: number): ApiError {
+  return new ApiError({
+    status: 413,
+    type: 'invalid_request_error',
+    code: 'request_too_large',
+    message: `The request body is larger than the limit of ${maxBytes} bytes.`,
+  })
+}

@@ -1,0 +1,152 @@
+import {
+  type Accepted,
+  type ChatPrompt,
+  type Engine,
+  EngineError,
+  type EngineErrorData,
+  type GenerateJob,
+  type ModelInfo,
+} from './engine.ts'
+import { resolveModel } from './resolveModel.ts'
+import { Turnstile } from './scriptedQueue.ts'
+import { runJob } from './scriptedRun.ts'
+import { SCRIPTED_VOCAB_SIZE, scriptedText, scriptedTokens } from './scriptedVocabulary.ts'
+
+export interface ScriptedOptions {
+  models?: ModelInfo[]
+  /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
+  reply?: (prompt: string, choice: number) => string
+  /** Sent as reasoning before the text when the template option `enable_thinking` is true. */
+  reasoning?: string
+  promptDelayMs?: number
+  stepDelayMs?: number
+  /** Tokens of one choice in one batch of events. */
+  tokensPerStep?: number
+  /** Jobs that run at once, and jobs that may wait for them before a further one is refused. */
+  maxRunning?: number
+  maxWaiting?: number
+  failSubmit?: EngineErrorData
+  failAfterSteps?: { steps: number; error: EngineErrorData }
+}
+
+export const scriptedModel: ModelInfo = {
+  id: 'scripted/words-1',
+  aliases: ['words'],
+  status: 'loaded',
+  created: 1_700_000_000,
+  maxModelLen: 4096,
+  quantization: 'none',
+  vocabSize: SCRIPTED_VOCAB_SIZE,
+  fingerprint: 'fp_scripted',
+  template: { developerRole: false },
+}
+
+/** An engine without a model: deterministic text behind the same contract, for tests of everything in front of it. */
+export interface ScriptedEngine extends Engine {
+  /** Jobs accepted so far, in order. */
+  readonly jobs: GenerateJob[]
+  /** Jobs that have been accepted and have not ended. */
+  readonly numActive: number
+  readonly numAborted: number
+}
+
+export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEngine {
+  const models = options.models ?? [scriptedModel]
+  const turnstile = new Turnstile(options.maxRunning ?? Infinity, options.maxWaiting ?? Infinity)
+  const jobs: GenerateJob[] = []
+  let numActive = 0
+  let numAborted = 0
+
+  return {
+    jobs,
+    get numActive() {
+      return numActive
+    },
+    get numAborted() {
+      return numAborted
+    },
+    async submit(job, signal): Promise<Accepted> {
+      signal.throwIfAborted()
+      const model = resolveModel(models, job.model)
+      const prompts = promptTokens(job)
+      refuseIfNotReady(model, options)
+      refuseIfTooLong(model, job, prompts)
+      const turn = turnstile.enter()
+      jobs.push(job)
+      numActive++
+      let active = true
+      const end = (completed: boolean) => {
+        if (!active) return
+        active = false
+        signal.removeEventListener('abort', abort)
+        turn.leave()
+        numActive--
+        if (!completed) numAborted++
+      }
+      // Not left to the events alone: nobody may ever ask for the first one.
+      const abort = () => end(false)
+      signal.addEventListener('abort', abort)
+      return {
+        jobId: `scripted-${jobs.length}`,
+        model: model.id,
+        promptTokens: prompts.flat().length,
+        cachedTokens: 0,
+        queuePosition: turn.position,
+        events: runJob({ job, prompts, model, options, signal, ready: turn.ready, end }),
+      }
+    },
+    async tokenize({ prompt, pieces }) {
+      const text = prompt.kind === 'chat' ? renderChat(prompt) : prompt.text
+      const tokens = scriptedTokens(text)
+      return {
+        model: scriptedModel.id,
+        tokens,
+        maxModelLen: scriptedModel.maxModelLen ?? 0,
+        ...(pieces && { pieces: tokens.map(id => scriptedText([id])) }),
+      }
+    },
+    detokenize: async ({ tokens }) => scriptedText(tokens),
+    models: async () => models,
+    async health() {
+      const ready = models.some(({ status }) => status === 'loaded')
+      return {
+        ready,
+        ...(!ready && { reason: 'loading' as const }),
+        ...turnstile.counts(),
+        kvPagesUsed: 0,
+        kvPagesTotal: 0,
+      }
+    },
+  }
+}
+
+function promptTokens({ prompt }: GenerateJob): number[][] {
+  if (prompt.kind === 'chat') return [scriptedTokens(renderChat(prompt))]
+  return prompt.prompts.map(p => (typeof p === 'string' ? scriptedTokens(p) : p))
+}
+
+function renderChat({ messages, tools, templateOptions }: ChatPrompt): string {
+  const head = [tools, templateOptions].flatMap(part => (part ? [`${JSON.stringify(part)}\n`] : []))
+  const turns = messages.map(({ role, ...rest }) => `${role}: ${JSON.stringify(rest)}\n`)
+  return [...head, ...turns, 'assistant:'].join('')
+}
+
+function refuseIfNotReady({ id, status }: ModelInfo, { failSubmit }: ScriptedOptions): void {
+  if (failSubmit !== undefined) throw new EngineError(failSubmit)
+  if (status === 'loading') {
+    throw new EngineError({
+      kind: 'loading',
+      message: `The model '${id}' is still loading.`,
+      retryAfterMs: 2000,
+    })
+  }
+}
+
+function refuseIfTooLong({ maxModelLen }: ModelInfo, job: GenerateJob, prompts: number[][]): void {
+  const asked = Math.max(...prompts.map(ids => ids.length)) + (job.maxTokens ?? 1)
+  if (maxModelLen === null || asked <= maxModelLen) return
+  throw new EngineError({
+    kind: 'context_length',
+    message: `This model's context length is ${maxModelLen} tokens, but ${asked} were asked for (prompt and completion).`,
+  })
+}

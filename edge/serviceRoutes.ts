@@ -1,0 +1,22 @@
+import type { Hono } from 'hono'
+import type { AppDeps, AppEnv } from './deps.ts'
+import type { EngineHealth } from './engine.ts'
+
+/** Paths that need no key: probes have none. */
+export const openPaths = ['/', '/health', '/ready']
+
+/** Adds liveness (the listener is up) and readiness (a model can answer). */
+export function addServiceRoutes(app: Hono<AppEnv>, { engine }: AppDeps): void {
+  app.get('/', c => c.text('OK'))
+  app.get('/health', c => c.text('OK'))
+  app.get('/ready', async c => {
+    const health = await engine.health().catch(unreachable)
+    const { ready, reason, ...rest } = health
+    const body = { status: ready ? 'ready' : (reason ?? 'failed'), ...rest }
+    return ready ? c.json(body) : c.json(body, 503, { 'retry-after': '1' })
+  })
+}
+
+function unreachable(): Partial<EngineHealth> {
+  return { ready: false, reason: 'failed', detail: 'The engine is not reachable.' }
+}

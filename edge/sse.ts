@@ -1,0 +1,101 @@
+import { endedEarly } from './collect.ts'
+import type { RequestEnd } from './deps.ts'
+import type { EngineErrorData, GenerateEvent, Usage } from './engine.ts'
+import { toEngineErrorData } from './errors.ts'
+import type { JobRun } from './jobRun.ts'
+
+/** A protocol's view of a run: turns events into SSE frames. Pure, but for remembering where it is. */
+export interface StreamEncoder {
+  /** Frames of one engine step, '' when the client need not know of it. */
+  encode(events: GenerateEvent[]): string
+  /** Frames that tell of a failure and end the stream. */
+  fail(error: EngineErrorData): string
+  /** Set once the last frame has been produced. */
+  readonly end: 'completed' | 'error' | undefined
+  readonly usage: Usage | undefined
+}
+
+export interface SseOptions {
+  keepAliveMs: number
+  onError(error: unknown): void
+  onEnd(end: RequestEnd): void
+}
+
+const SSE_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // Asks nginx and its kind not to collect the stream before passing it on.
+  'x-accel-buffering': 'no',
+}
+
+const utf8 = new TextEncoder()
+const KEEP_ALIVE = utf8.encode(':\n\n')
+
+/**
+ * Streams a run: one write per engine step, pulled by the reader, so a slow client holds up its own run only.
+ * The job ends with the stream, whether it is read to the end or cancelled.
+ */
+export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOptions): Response {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let lastWriteMs = performance.now()
+  let ended = false
+
+  const end = (how: RequestEnd) => {
+    if (ended) return
+    ended = true
+    clearTimeout(timer)
+    if (how === 'completed') run.release()
+    else run.abort()
+    // Settles a generator that is parked between two steps; a failure now concerns nobody.
+    run.events.return?.().catch(() => {})
+    options.onEnd(how)
+  }
+
+  /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
+  const keepAlive = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const idleMs = performance.now() - lastWriteMs
+    const due = idleMs >= options.keepAliveMs
+    if (due) {
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(KEEP_ALIVE)
+      lastWriteMs = performance.now()
+    }
+    timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
+  }
+
+  const nextFrames = async () => {
+    try {
+      const { done, value } = await run.events.next()
+      if (done) throw endedEarly()
+      return encoder.encode(value)
+    } catch (error) {
+      if (!run.aborted) options.onError(error)
+      return encoder.fail(toEngineErrorData(error))
+    }
+  }
+
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      timer = setTimeout(keepAlive, options.keepAliveMs, controller)
+    },
+    async pull(controller) {
+      for (;;) {
+        const frames = await nextFrames()
+        if (ended) return
+        if (frames !== '') {
+          controller.enqueue(utf8.encode(frames))
+          lastWriteMs = performance.now()
+        }
+        if (encoder.end !== undefined) {
+          end(run.aborted ? 'client_disconnected' : encoder.end)
+          controller.close()
+          return
+        }
+        if (frames !== '') return
+      }
+    },
+    cancel() {
+      end('client_disconnected')
+    },
+  })
+  return new Response(body, { headers: SSE_HEADERS })
+}
