@@ -103,7 +103,8 @@ class Harness {
     this.now += ms
     this.scheduler.apply(plan.id, tokens, ms, this.now, (sequence, token) => {
       const tracked = this.tracked.get(sequence)
-      tracked?.drawn.push(token)
+      if (token >= 0) tracked?.drawn.push(token)
+      else expect(sequence.options.maxLength).toBe(sequence.promptLength)
       if (token === tracked?.stopAt) this.scheduler.finish(sequence)
     })
     this.#check()
@@ -175,7 +176,7 @@ function runMix(seed: number): Scheduler['counters'] {
     )
     const n = random(3) === 0 ? 1 + random(4) : 1
     const jobSeed = random(1000)
-    const limit = Math.min(maxLength, length + 1 + random(30))
+    const limit = Math.min(maxLength, length + random(30))
     h.add(
       Array.from({ length: n }, (_, choice) => ({
         prompt,

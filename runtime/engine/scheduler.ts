@@ -42,6 +42,8 @@ export interface StepPlan {
   copies: { from: number[]; to: number[] }
   numDecodeRows: number
   numPrefillTokens: number
+  /** From earlier steps. */
+  expectedMs: number
 }
 
 interface StepRecord {
@@ -49,7 +51,9 @@ interface StepRecord {
   sampled: Sequence[]
   numDecodeRows: number
   numPrefillTokens: number
-  computed: { sequence: Sequence; life: number; end: number }[]
+  computed: { sequence: Sequence; end: number }[]
+  /** Sequences that wanted their prompt computed and nothing drawn. */
+  prefilled: Sequence[]
   /** Pages this step fills to the end. */
   filled: { sequence: Sequence; group: number; index: number; page: number }[]
 }
@@ -220,6 +224,7 @@ export class Scheduler {
       numDecodeRows: 0,
       numPrefillTokens: 0,
       computed: [],
+      prefilled: [],
       filled: [],
     }
     const planned = new Set<Sequence>()
@@ -243,11 +248,15 @@ export class Scheduler {
       const firstRow = builder.numTokens
       builder.addSequence(sequence, from, end)
       this.#addScoreRows(sequence, from, end, firstRow, score)
-      record.computed.push({ sequence, life: sequence.life, end })
+      record.computed.push({ sequence, end })
       this.#noteFilledPages(sequence, from, end, record)
       sequence.planned = end
       sequence.lastStep = record.id
       if (end < sequence.totalLength) continue
+      if (sequence.totalLength >= sequence.options.maxLength) {
+        record.prefilled.push(sequence, ...this.#fork(sequence, record.id, copies))
+        continue
+      }
       const row = builder.addLogitRow(builder.numTokens - 1)
       const drawing = [sequence, ...this.#fork(sequence, record.id, copies)]
       for (const choice of drawing) {
@@ -274,6 +283,7 @@ export class Scheduler {
       copies,
       numDecodeRows: record.numDecodeRows,
       numPrefillTokens: record.numPrefillTokens,
+      expectedMs: this.stepTime.expectedMs(record.numDecodeRows, record.numPrefillTokens),
     }
   }
 
@@ -282,7 +292,8 @@ export class Scheduler {
    * @param tokens one for each sampled row
    * @param ms measured length of the step
    * @param onToken called for each token that counts, in row order, with the row; `finishReason` is set and the sequence
-   *   finished when it was the last. May call `finish`.
+   *   finished when it was the last. A token of -1 says that none could be drawn, and ends the sequence; a sequence that
+   *   was to draw nothing reports its end with token and row -1 and `length`. May call `finish`.
    */
   apply(
     stepId: number,
@@ -295,24 +306,32 @@ export class Scheduler {
     if (record?.id !== stepId) throw new Error(`step ${stepId} is not the oldest under way`)
     this.counters.steps++
     this.stepTime.record(ms, record.numDecodeRows, record.numPrefillTokens)
-    for (const { sequence, life, end } of record.computed) {
-      if (sequence.life === life) sequence.computed = end
+    for (const { sequence, end } of record.computed) {
+      sequence.computed = Math.max(sequence.computed, end)
     }
     if (this.#options.prefixCache) this.#enterFilledPages(record)
     for (const [row, sequence] of record.sampled.entries()) {
       sequence.pending--
       if (isFinished(sequence)) continue
       const token = tokens[row] ?? -1
-      sequence.append(token)
-      this.counters.generatedTokens++
-      if (sequence.options.stopIds.has(token)) sequence.finishReason = 'stop'
-      else if (sequence.length >= sequence.options.maxLength) sequence.finishReason = 'length'
-      if (sequence.finishReason !== null) this.finish(sequence)
+      if (token >= 0) {
+        sequence.append(token)
+        this.counters.generatedTokens++
+        if (sequence.options.stopIds.has(token)) sequence.finishReason = 'stop'
+        else if (sequence.length >= sequence.options.maxLength) sequence.finishReason = 'length'
+      }
+      if (token < 0 || sequence.finishReason !== null) this.finish(sequence)
       onToken(sequence, token, row)
       if (isFinished(sequence)) {
         const service = nowMs - sequence.startedMs
         this.#serviceMs += (service - this.#serviceMs) * (this.#serviceMs === 0 ? 1 : 0.1)
       }
+    }
+    for (const sequence of record.prefilled) {
+      if (isFinished(sequence)) continue
+      sequence.finishReason = 'length'
+      this.finish(sequence)
+      onToken(sequence, -1, -1)
     }
     this.#releases.stepDone(stepId)
   }
@@ -413,7 +432,7 @@ export class Scheduler {
     for (const page of hit.tables.flat()) if (page >= 0) this.pool.retain(page)
     sequence.tables = hit.tables
     sequence.planned = hit.tokens
-    sequence.computed = hit.tokens
+    sequence.computed = Math.max(sequence.computed, hit.tokens)
     if (sequence.startedMs < 0) {
       sequence.cachedTokens = hit.tokens
       this.counters.cachedTokens += hit.tokens
@@ -544,8 +563,6 @@ export class Scheduler {
     removeFrom(this.#running, sequence)
     sequence.state = 'waiting'
     sequence.planned = 0
-    sequence.computed = 0
-    sequence.life++
     insertInOrder(this.#waiting, sequence)
   }
 

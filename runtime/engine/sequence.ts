@@ -42,7 +42,7 @@ export class Sequence {
   pending = 0
   /** Tokens whose computation is planned: the next step starts at this position. */
   planned = 0
-  /** Tokens computed by steps that have run, and how many of those the prefix cache gave at the first start. */
+  /** Most tokens ever computed by steps that have run (progress), and those the prefix cache gave at the first start. */
   computed = 0
   cachedTokens = 0
   /** Prompt tokens already scored (prompt log-probabilities). */
@@ -50,8 +50,6 @@ export class Sequence {
   /** Last step that uses its pages, -1 for none. */
   lastStep = -1
   startedMs = -1
-  /** Counts preemptions, so that results of earlier lives can be told apart. */
-  life = 0
   /** Per group: page of each run of `pageTokens` tokens, -1 once it lies behind the window. */
   tables: number[][]
 
@@ -83,9 +81,15 @@ export class Sequence {
     return this.length - this.promptLength
   }
 
-  /** Tokens to compute before the next sample; 0 when the last possible token is already under way. */
+  /**
+   * Tokens to compute before the next sample; 0 when the last possible token is already under way. A prompt that leaves
+   * room for none is computed to its end.
+   */
   get remaining(): number {
-    return this.totalLength >= this.options.maxLength ? 0 : this.totalLength - this.planned
+    const isDrawn = this.totalLength > this.promptLength
+    return isDrawn && this.totalLength >= this.options.maxLength
+      ? 0
+      : this.totalLength - this.planned
   }
 
   append(token: number): void {

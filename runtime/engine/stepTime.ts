@@ -32,6 +32,10 @@ export class StepTime {
     return this.#prefillMsPerToken || firstGuessMsPerToken
   }
 
+  expectedMs(decodeRows: number, prefillTokens: number): number {
+    return this.decodeMs(decodeRows) + prefillTokens * this.prefillMsPerToken
+  }
+
   /** Prefill tokens that fit a step of `targetMs` beside the decode rows. */
   prefillTokens(targetMs: number, decodeRows: number): number {
     return Math.floor((targetMs - this.decodeMs(decodeRows)) / this.prefillMsPerToken)
