@@ -42,6 +42,11 @@ export class Detokenizer {
     return this.#trimStart(text)
   }
 
+  /** True while bytes of an unfinished character wait for the next token. */
+  get isMidCharacter(): boolean {
+    return this.#pending.length > 0
+  }
+
   /** Text of what is left at the end of the sequence: bytes that never became a character. */
   flush(): string {
     return this.#trimStart(this.#abandonPending())
