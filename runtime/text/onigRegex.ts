@@ -51,7 +51,7 @@ export function compileOnigRegex(pattern: string, flags: 'g' | 'y'): RegExp {
 }
 
 /** Longest probe; an exponential pattern passes `probeBudgetMs` long before it. */
-const probeLengths = [8, 12, 16, 20, 24, 28]
+const probeLengths = [8, 12, 16, 20, 24, 28, 34, 40]
 const probeBudgetMs = 25
 const probeUnits = [
   'a',

@@ -1,0 +1,71 @@
+import { GgufStrings } from '../weights/ggufStrings.ts'
+import { byteOfChar } from './byteLevel.ts'
+import type { GgufVocab } from './ggufTokenizer.ts'
+import { MergeTable } from './mergeTable.ts'
+import type { TokenTable } from './tokenTable.ts'
+
+/**
+ * Reads `tokenizer.ggml.merges`, "left right" each, lowest rank first, without making strings of them: half a million
+ * in a large vocabulary.
+ * @param isByteLevel the file writes bytes in GPT-2's characters, the table holds the bytes
+ * @throws FileFormatError for a merge that names or makes a token that does not exist
+ */
+export function readMerges(vocab: GgufVocab, table: TokenTable, isByteLevel: boolean): MergeTable {
+  const lines = vocab.file.metadata.get('tokenizer.ggml.merges')
+  if (!(lines instanceof GgufStrings)) {
+    throw vocab.error('tokenizer.ggml.merges is missing or not a list of strings')
+  }
+  const merges = new MergeTable(lines.length)
+  let scratch = new Uint8Array(256)
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines.bytes(i)
+    // A token may begin with a space, so the first byte is never the separator.
+    const space = line.indexOf(0x20, 1)
+    if (space < 0) throw badMerge(vocab, lines, i, 'is not a pair of tokens')
+    let left: number
+    let right: number
+    if (isByteLevel) {
+      if (scratch.length < line.length) scratch = new Uint8Array(line.length)
+      const leftEnd = mapToBytes(line, 0, space, scratch, 0)
+      const end = leftEnd < 0 ? -1 : mapToBytes(line, space + 1, line.length, scratch, leftEnd)
+      if (end < 0) throw badMerge(vocab, lines, i, 'has a character outside the byte alphabet')
+      left = table.find(scratch, 0, leftEnd)
+      right = table.find(scratch, leftEnd, end)
+    } else {
+      left = table.find(line, 0, space)
+      right = table.find(line, space + 1, line.length)
+    }
+    const result = left < 0 || right < 0 ? -1 : table.findConcat(left, right)
+    if (result < 0) throw badMerge(vocab, lines, i, 'names a token that is not in the vocabulary')
+    merges.add(left, right, result)
+  }
+  return merges
+}
+
+function badMerge(vocab: GgufVocab, lines: GgufStrings, i: number, reason: string) {
+  return vocab.error(`tokenizer.ggml.merges[${i}] ${JSON.stringify(lines.at(i))} ${reason}`)
+}
+
+/** Writes the bytes that UTF-8 text in GPT-2's characters stands for; returns the end, or -1. */
+function mapToBytes(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  outStart: number,
+): number {
+  let at = outStart
+  for (let i = start; i < end; i++) {
+    const lead = text[i] ?? 0
+    let char = lead
+    if (lead >= 0x80) {
+      // The alphabet ends at U+0143: two bytes at most.
+      i += 1
+      char = (lead & 0xe0) === 0xc0 && i < end ? ((lead & 0x1f) << 6) | ((text[i] ?? 0) & 0x3f) : -1
+    }
+    const byte = byteOfChar[char] ?? -1
+    if (byte < 0) return -1
+    out[at++] = byte
+  }
+  return at
+}
