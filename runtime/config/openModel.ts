@@ -1,0 +1,161 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { FileFormatError } from '../weights/fileFormatError.ts'
+import { type GgufFile, readGguf } from '../weights/gguf.ts'
+import { readSafetensors, readShardedSafetensors } from '../weights/safetensors.ts'
+import { ggufSource, safetensorsSource, type WeightSource } from '../weights/weightSource.ts'
+import {
+  eosTokenIds,
+  type GenerationDefaults,
+  ggufGenerationDefaults,
+  readGenerationConfig,
+} from './generationDefaults.ts'
+import { ggufConfig } from './ggufConfig.ts'
+import { quantizationName } from './quantizationName.ts'
+import { RawConfig } from './rawConfig.ts'
+import { UnsupportedModelError } from './unsupportedModelError.ts'
+
+/** Where the tokenizer and chat template come from. */
+export type TokenizerSource =
+  | { kind: 'huggingface'; folder: string }
+  | { kind: 'gguf'; file: GgufFile }
+
+/** A model on disk, its headers read and nothing else. */
+export interface OpenedModel {
+  path: string
+  config: RawConfig
+  /** First of `architectures` in config.json, if it has any. */
+  architecture?: string
+  generation: GenerationDefaults
+  weights: WeightSource
+  /** Type of most of the weights, for display: `bf16`, `q4_1`. */
+  quantization: string
+  tokenizerSource: TokenizerSource
+}
+
+/**
+ * Opens a folder in Hugging Face layout, a GGUF file (the first part of a split one), or a folder with one GGUF model.
+ * @throws FileFormatError or UnsupportedModelError; file system errors as they come
+ */
+export async function openModel(modelPath: string): Promise<OpenedModel> {
+  const isFolder = (await stat(modelPath)).isDirectory()
+  if (!isFolder) {
+    if (modelPath.endsWith('.gguf')) return openGguf(modelPath)
+    throw new FileFormatError(modelPath, 'neither a folder nor a .gguf file')
+  }
+  const names = await readdir(modelPath)
+  if (names.includes('config.json')) return openFolder(modelPath, names)
+  const ggufs = names.filter(name => name.endsWith('.gguf') && (splitOf(name)?.part ?? 1) === 1)
+  const [only] = ggufs
+  if (only === undefined || ggufs.length > 1) {
+    const found = only === undefined ? 'neither config.json nor a .gguf file' : ggufs.join(', ')
+    throw new FileFormatError(modelPath, `not one model: the folder has ${found}`)
+  }
+  return openGguf(path.join(modelPath, only))
+}
+
+async function openFolder(folder: string, names: readonly string[]): Promise<OpenedModel> {
+  const configPath = path.join(folder, 'config.json')
+  const top = await readJsonObject(configPath)
+  const nested = top.text_config
+  const fields = isObject(nested) ? { ...nested } : top
+  fields.tie_word_embeddings ??= top.tie_word_embeddings
+  const modelType = fields.model_type ?? top.model_type
+  if (typeof modelType !== 'string') throw new FileFormatError(configPath, 'no "model_type"')
+  const method = isObject(top.quantization_config)
+    ? top.quantization_config.quant_method
+    : undefined
+  if (method !== undefined) {
+    const reason = `weights quantized with "${method}" are not supported; use the unquantized model or a GGUF file`
+    throw new UnsupportedModelError(configPath, modelType, reason)
+  }
+  const weights = await openSafetensors(folder, names)
+  const generation = await readGenerationConfig(path.join(folder, 'generation_config.json'))
+  const ends = [
+    generation?.eosTokenIds ?? [],
+    eosTokenIds(top.eos_token_id),
+    eosTokenIds(fields.eos_token_id),
+  ]
+  const architecture = Array.isArray(top.architectures) ? top.architectures[0] : undefined
+  return {
+    path: folder,
+    config: new RawConfig(configPath, modelType, fields),
+    ...(typeof architecture === 'string' ? { architecture } : {}),
+    // generation_config.json, where it names end tokens, replaces those of config.json.
+    generation: { ...generation, eosTokenIds: ends.find(ids => ids.length > 0) ?? [] },
+    weights,
+    quantization: quantizationName(weights.types()),
+    tokenizerSource: { kind: 'huggingface', folder },
+  }
+}
+
+async function openSafetensors(folder: string, names: readonly string[]): Promise<WeightSource> {
+  if (names.includes('model.safetensors.index.json')) {
+    const index = path.join(folder, 'model.safetensors.index.json')
+    return safetensorsSource(folder, await readShardedSafetensors(index))
+  }
+  if (names.includes('model.safetensors')) {
+    const file = path.join(folder, 'model.safetensors')
+    return safetensorsSource(file, await readSafetensors(file))
+  }
+  throw new FileFormatError(folder, 'no model.safetensors or model.safetensors.index.json')
+}
+
+async function openGguf(file: string): Promise<OpenedModel> {
+  const main = await readGguf(file)
+  const files = [main, ...(await readOtherParts(file))]
+  const config = await ggufConfig(files)
+  const architecture = String(main.metadata.get('general.architecture'))
+  const weights = ggufSource(files, architecture, {
+    q: Number(config.fields.num_attention_heads),
+    kv: Number(config.fields.num_key_value_heads),
+  })
+  const beside = await readGenerationConfig(path.join(path.dirname(file), 'generation_config.json'))
+  const own = ggufGenerationDefaults(main)
+  const ends = new Set([...(beside?.eosTokenIds ?? []), ...own.eosTokenIds])
+  return {
+    path: file,
+    config,
+    generation: { ...own, ...beside, eosTokenIds: [...ends].sort((a, b) => a - b) },
+    weights,
+    quantization: quantizationName(weights.types(), main.metadata.get('general.file_type')),
+    tokenizerSource: { kind: 'gguf', file: main },
+  }
+}
+
+async function readOtherParts(file: string): Promise<GgufFile[]> {
+  const split = splitOf(path.basename(file))
+  if (!split || split.of === 1) return []
+  if (split.part !== 1)
+    throw new FileFormatError(file, `part ${split.part} of a model; name part 1`)
+  const parts: GgufFile[] = []
+  for (let part = 2; part <= split.of; part++) {
+    const name = `${split.stem}-${String(part).padStart(5, '0')}-of-${split.count}.gguf`
+    parts.push(await readGguf(path.join(path.dirname(file), name)))
+  }
+  return parts
+}
+
+/** `NAME-00001-of-00003.gguf`, as llama.cpp's gguf-split names parts. */
+function splitOf(name: string) {
+  const match = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/.exec(name)
+  if (!match) return undefined
+  const [, stem = '', part = '', count = ''] = match
+  return { stem, part: Number(part), count, of: Number(count) }
+}
+
+async function readJsonObject(file: string): Promise<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(await readFile(file, 'utf8'))
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new FileFormatError(file, 'not JSON', { cause })
+    throw cause
+  }
+  if (!isObject(value)) throw new FileFormatError(file, 'not a JSON object')
+  return value
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

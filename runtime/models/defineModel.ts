@@ -1,0 +1,44 @@
+import type { RawConfig } from '../config/rawConfig.ts'
+import type { GraphBuilder, Tensor } from '../graph/graphBuilder.ts'
+
+/** Names weights below a prefix: `l('mlp')` is `model.layers.3.mlp`. */
+export interface WeightScope {
+  (name: string): string
+  scope(name: string): WeightScope
+}
+
+/** What every architecture's configuration has. */
+export interface BaseConfig {
+  vocabSize: number
+  hiddenSize: number
+  numLayers: number
+  /** Whether the output projection is the embedding table. */
+  tied: boolean
+  /** Positions the model was made for. */
+  maxPositions: number
+}
+
+export interface ModelDefinition<Config extends BaseConfig = BaseConfig> {
+  /** `model_type` values of config.json. */
+  modelTypes: readonly string[]
+  /** Entry of `architectures` to show for GGUF files, which have none. */
+  architecture: string
+  /** Reads the fields it needs. @throws FileFormatError or UnsupportedModelError */
+  config(raw: RawConfig): Config
+  /** Weights that are another weight when `config.tied`. */
+  tied: Readonly<Record<string, string>>
+  /** Wires the graph and returns the logits, [L, V]. */
+  build(g: GraphBuilder, c: Config, w: WeightScope): Tensor
+}
+
+/** Declares an architecture; only gives the parameters of `build` their types. */
+export function defineModel<Config extends BaseConfig>(
+  definition: ModelDefinition<Config>,
+): ModelDefinition<Config> {
+  return definition
+}
+
+export function weightScope(prefix = ''): WeightScope {
+  const name = (part: string) => (prefix === '' ? part : `${prefix}.${part}`)
+  return Object.assign(name, { scope: (part: string) => weightScope(name(part)) })
+}
