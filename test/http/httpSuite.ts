@@ -1,0 +1,57 @@
+import { describe, test } from 'vitest'
+import type { Deploy, Deployment, Scenario } from './deployment.ts'
+import { disconnectCases } from './disconnectCases.ts'
+import { errorCases } from './errorCases.ts'
+import { headerCases } from './headerCases.ts'
+import { routeCases } from './routeCases.ts'
+import { streamCases } from './streamCases.ts'
+
+/** One promise the server makes over HTTP. */
+export interface HttpCase {
+  name: string
+  scenario?: Scenario
+  run(deployment: Deployment): Promise<void>
+}
+
+const suite: Record<string, HttpCase[]> = {
+  routes: routeCases,
+  headers: headerCases,
+  errors: errorCases,
+  streams: streamCases,
+  disconnects: disconnectCases,
+}
+
+/** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */
+export function defineHttpSuite(name: string, deploy: Deploy): void {
+  describe(name, () => {
+    for (const [topic, cases] of Object.entries(suite)) {
+      describe(topic, () => {
+        for (const { name, scenario, run } of cases) {
+          test(name, async () => {
+            const deployment = await deploy(scenario ?? {})
+            try {
+              await run(deployment)
+            } finally {
+              await deployment.close()
+            }
+          })
+        }
+      })
+    }
+  })
+}
+
+export function post(body: unknown, init?: RequestInit): RequestInit {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const headers = { 'content-type': 'application/json' }
+  return { method: 'POST', body: text, headers, ...init }
+}
+
+/** Waits for something that another part of the system does on its own. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (condition()) return
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  throw new Error(`still not true after five seconds: ${condition}`)
+}
