@@ -1,0 +1,146 @@
+import type {
+  EngineErrorData,
+  GenerateEvent,
+  GenerateJob,
+  TokenLogprob,
+} from '../../edge/engine.ts'
+import type { TokenPieces } from '../text/tokenPieces.ts'
+import { ChoiceOutput, type OutputDelta } from './choiceOutput.ts'
+import type { EventQueue } from './eventQueue.ts'
+import type { Sequence } from './sequence.ts'
+
+interface Choice {
+  index: number
+  sequence: Sequence
+  output: ChoiceOutput
+}
+
+/** One accepted job: its choices, and the events on their way to the reader. */
+export class Job {
+  readonly id: string
+  readonly job: GenerateJob
+  readonly acceptedMs: number
+  readonly queue: EventQueue
+  readonly choices = new Map<Sequence, Choice>()
+  /** Called once, when nothing more will come. */
+  onEnd: () => void = () => {}
+  /** When the reader began to lag, -1 while it does not. */
+  stalledSinceMs = -1
+  #numUnfinished = 0
+  #firstTokenMs = -1
+  #lastProgress = ''
+
+  constructor(id: string, job: GenerateJob, acceptedMs: number, queue: EventQueue) {
+    this.id = id
+    this.job = job
+    this.acceptedMs = acceptedMs
+    this.queue = queue
+  }
+
+  get sequences(): IterableIterator<Sequence> {
+    return this.choices.keys()
+  }
+
+  addChoice(index: number, sequence: Sequence, pieces: TokenPieces, continuation: boolean): void {
+    const output = new ChoiceOutput(pieces, this.job.stop, continuation)
+    this.choices.set(sequence, { index, sequence, output })
+    this.#numUnfinished++
+  }
+
+  /**
+   * Takes a sampled token, or -1 when the sequence ended without one.
+   * @returns 'stop' when a stop string ended the choice, so that its sequence must end
+   */
+  takeToken(
+    sequence: Sequence,
+    token: number,
+    logprob: TokenLogprob | undefined,
+    nowMs: number,
+  ): 'stop' | undefined {
+    const choice = this.choices.get(sequence)
+    if (choice === undefined) return undefined
+    if (this.#firstTokenMs < 0) this.#firstTokenMs = nowMs
+    const isEnd = sequence.finishReason === 'stop'
+    if (token >= 0 && !isEnd) {
+      const delta = choice.output.push(token, logprob)
+      this.#pushText(choice, delta)
+      if (delta.stop !== undefined) {
+        this.#finish('stop', choice, nowMs, delta.stop)
+        return 'stop'
+      }
+    }
+    if (sequence.finishReason === null) return undefined
+    const rest = choice.output.flush()
+    this.#pushText(choice, rest)
+    this.#finish(rest.stop === undefined ? sequence.finishReason : 'stop', choice, nowMs, rest.stop)
+    return undefined
+  }
+
+  pushPromptLogprobs(leader: Sequence, logprobs: TokenLogprob[]): void {
+    const index = this.choices.get(leader)?.index ?? 0
+    this.queue.push({ kind: 'prompt_logprobs', index, logprobs })
+  }
+
+  /** Tells how far queueing and prefill are, when that changed. */
+  pushProgress(queuePosition: number): void {
+    if (this.#firstTokenMs >= 0) return
+    let promptTokensDone = 0
+    let promptTokens = 0
+    for (const { index, sequence } of this.choices.values()) {
+      if (index % this.job.n !== 0) continue
+      promptTokens += sequence.promptLength
+      promptTokensDone += Math.min(sequence.computed, sequence.promptLength)
+    }
+    const progress = `${queuePosition} ${promptTokensDone}`
+    if (progress === this.#lastProgress) return
+    this.#lastProgress = progress
+    this.queue.push({ kind: 'progress', queuePosition, promptTokensDone, promptTokens })
+  }
+
+  pushError(error: EngineErrorData): void {
+    this.queue.push({ kind: 'error', error })
+  }
+
+  get isDone(): boolean {
+    return this.#numUnfinished === 0
+  }
+
+  #pushText({ index }: Choice, { text, logprobs }: OutputDelta): void {
+    if (this.job.logprobs === undefined) {
+      if (text !== '') this.queue.push({ kind: 'text', index, text })
+    } else if (text !== '' || logprobs.length > 0) {
+      this.queue.push({ kind: 'text', index, text, logprobs })
+    }
+  }
+
+  #finish(reason: 'stop' | 'length', { index }: Choice, nowMs: number, stopString?: string): void {
+    this.queue.push({
+      kind: 'finish',
+      index,
+      reason,
+      ...(stopString !== undefined && { stopString }),
+    })
+    if (--this.#numUnfinished === 0) this.queue.push({ kind: 'usage', ...this.#usage(nowMs) })
+  }
+
+  #usage(nowMs: number): Omit<Extract<GenerateEvent, { kind: 'usage' }>, 'v' | 'seq' | 'kind'> {
+    let promptTokens = 0
+    let cachedTokens = 0
+    let completionTokens = 0
+    for (const { index, sequence } of this.choices.values()) {
+      completionTokens += sequence.numGenerated
+      if (index % this.job.n !== 0) continue
+      promptTokens += sequence.promptLength
+      cachedTokens += sequence.cachedTokens
+    }
+    const firstMs = this.#firstTokenMs < 0 ? nowMs : this.#firstTokenMs
+    return {
+      promptTokens,
+      cachedTokens,
+      completionTokens,
+      reasoningTokens: 0,
+      promptMs: firstMs - this.acceptedMs,
+      completionMs: nowMs - firstMs,
+    }
+  }
+}

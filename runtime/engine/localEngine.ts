@@ -1,0 +1,511 @@
+import { randomInt, randomUUID } from 'node:crypto'
+import {
+  type Accepted,
+  type DetokenizeJob,
+  type Engine,
+  EngineError,
+  type EngineErrorData,
+  type EngineHealth,
+  type GenerateJob,
+  type ModelInfo,
+  type Tokenized,
+  type TokenizeJob,
+} from '../../edge/engine.ts'
+import type { GenerationDefaults } from '../config/generationDefaults.ts'
+import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
+import { detokenize } from '../text/detokenizer.ts'
+import { pieceBytes, tokenFlag } from '../text/tokenPieces.ts'
+import { EventQueue } from './eventQueue.ts'
+import { Job } from './job.ts'
+import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
+import type { Sequence, SequenceOptions } from './sequence.ts'
+import { slotOptions } from './slotOptions.ts'
+import type { TextPort } from './textPort.ts'
+import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
+import { validateJob } from './validateJob.ts'
+
+export interface LocalEngineOptions {
+  info: ModelInfo
+  vocabSize: number
+  /** Longest sequence, prompt and output: what the model allows and the pool holds. */
+  maxModelLen: number
+  generation: GenerationDefaults
+  scheduler: SchedulerOptions
+  /** Seed of requests that bring none; absent draws one each. */
+  seed?: number
+  /** Steps planned ahead of results; 1 waits for each (tests). Default 2. */
+  depth?: 1 | 2
+  /** How long a reader may lag; default 60 s. */
+  stallMs?: number
+}
+
+/** Counts since the start, and the state now: what a periodic log line is made of. */
+export interface EngineStats {
+  running: number
+  waiting: number
+  kvPagesUsed: number
+  kvPagesTotal: number
+  steps: number
+  promptTokens: number
+  cachedTokens: number
+  generatedTokens: number
+  preemptions: number
+}
+
+interface RunningStep {
+  plan: StepPlan
+  launchedMs: number
+  result: Promise<[SampleResult, ScoreResult | undefined]>
+}
+
+/** The second step is queued early only when steps are shorter than this: else it would only delay who arrives now. */
+const planAheadMs = 30
+/** A quiet moment after this long is used for the integrity check. */
+const idleCheckMs = 1000
+const defaultStallMs = 60_000
+
+/** The engine that runs a model in this process: text in and out here, steps on native threads. */
+export class LocalEngine implements Engine {
+  readonly #options: LocalEngineOptions
+  readonly #text: TextPort
+  readonly #native: NativeModel
+  readonly #scheduler: Scheduler
+  readonly #jobs = new Set<Job>()
+  readonly #jobOf = new Map<Sequence, Job>()
+  readonly #steps: RunningStep[] = []
+  readonly #stopIds: ReadonlySet<number>
+  readonly #idleWaiters: (() => void)[] = []
+  #isLooping = false
+  #lastDoneMs = 0
+  #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
+  #failure = ''
+  #stallTimer: NodeJS.Timeout | undefined
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(options: LocalEngineOptions, text: TextPort, native: NativeModel) {
+    this.#options = options
+    this.#text = text
+    this.#native = native
+    this.#stopIds = new Set(options.generation.eosTokenIds)
+    this.#scheduler = new Scheduler(options.scheduler, native)
+  }
+
+  async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    signal.throwIfAborted()
+    this.#checkReady()
+    validateJob(job, this.#options.vocabSize)
+    const prompts = await this.#encodePrompts(job)
+    signal.throwIfAborted()
+    // Much may have happened while the text worker was busy.
+    this.#checkReady()
+    this.#checkLengths(job, prompts)
+    return this.#accept(job, prompts, signal)
+  }
+
+  async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    signal.throwIfAborted()
+    const addSpecialTokens = job.addSpecialTokens ?? true
+    const ids =
+      job.prompt.kind === 'text'
+        ? await this.#text.encode(job.prompt.text, { addSpecialTokens, parseSpecial: true })
+        : await this.#encodeChat(job.prompt)
+    const { pieces } = this.#text
+    return {
+      model: this.#options.info.id,
+      tokens: [...ids],
+      ...(job.pieces && {
+        pieces: Array.from(ids, id => Buffer.from(pieceBytes(pieces, id)).toString('utf8')),
+      }),
+      maxModelLen: this.#options.maxModelLen,
+    }
+  }
+
+  async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return detokenize(this.#text.pieces, job.tokens, {
+      skipSpecialTokens: job.skipSpecialTokens ?? false,
+    })
+  }
+
+  async models(): Promise<ModelInfo[]> {
+    const status = this.#state === 'failed' ? 'failed' : this.#options.info.status
+    return [{ ...this.#options.info, status }]
+  }
+
+  async health(): Promise<EngineHealth> {
+    const { running, waiting, kvPagesUsed, kvPagesTotal } = this.stats()
+    const state = this.#state
+    return {
+      ready: state === 'ready',
+      ...(state === 'draining' && { reason: 'draining' as const }),
+      ...((state === 'failed' || state === 'disposed') && { reason: 'failed' as const }),
+      ...(this.#failure !== '' && { detail: this.#failure }),
+      running,
+      waiting,
+      kvPagesUsed,
+      kvPagesTotal,
+    }
+  }
+
+  stats(): EngineStats {
+    return {
+      running: this.#scheduler.numRunning,
+      waiting: this.#scheduler.numWaiting,
+      kvPagesUsed: this.#scheduler.pool.numUsed,
+      kvPagesTotal: this.#scheduler.pool.numPages,
+      ...this.#scheduler.counters,
+    }
+  }
+
+  /** Refuses new jobs and waits for the accepted ones; those not done after `deadlineMs` end with an error. */
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === 'ready') this.#state = 'draining'
+    const timeout = setTimeout(() => {
+      this.#endAll({ kind: 'draining', message: 'The server shut down before the end.' })
+    }, deadlineMs)
+    await this.#whenIdle()
+    clearTimeout(timeout)
+  }
+
+  /** Ends every job with an error and frees the model's memory. The text service stays with its owner. */
+  async dispose(): Promise<void> {
+    if (this.#state === 'disposed') return
+    this.#state = 'disposed'
+    clearTimeout(this.#stallTimer)
+    clearTimeout(this.#idleTimer)
+    this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
+    await this.#native.dispose()
+  }
+
+  /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
+  checkInvariants(): void {
+    this.#scheduler.checkInvariants()
+  }
+
+  #checkReady(): void {
+    if (this.#state === 'draining') {
+      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
+    }
+    if (this.#state !== 'ready') {
+      const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
+      throw new EngineError({ kind: 'unavailable', message })
+    }
+    if (this.#scheduler.isFull) {
+      throw new EngineError({
+        kind: 'busy',
+        message: `${this.#scheduler.numWaiting} requests are waiting already.`,
+        retryAfterMs: this.#scheduler.retryAfterMs(),
+      })
+    }
+  }
+
+  async #encodePrompts({ prompt }: GenerateJob): Promise<Int32Array[]> {
+    if (prompt.kind === 'chat') return [await this.#encodeChat(prompt)]
+    return Promise.all(
+      prompt.prompts.map(async text => {
+        const ids =
+          typeof text === 'string'
+            ? await this.#text.encode(text, { addSpecialTokens: true, parseSpecial: true })
+            : Int32Array.from(text)
+        const [endOfText] = this.#options.generation.eosTokenIds
+        return ids.length > 0 || endOfText === undefined ? ids : Int32Array.of(endOfText)
+      }),
+    )
+  }
+
+  /** The template writes the special tokens itself. */
+  async #encodeChat(chat: Extract<GenerateJob['prompt'], { kind: 'chat' }>): Promise<Int32Array> {
+    const text = await this.#text.render(chat)
+    return this.#text.encode(text, { addSpecialTokens: false, parseSpecial: true })
+  }
+
+  #checkLengths(job: GenerateJob, prompts: Int32Array[]): void {
+    const { maxModelLen, scheduler } = this.#options
+    const param = job.prompt.kind === 'chat' ? 'prompt.messages' : 'prompt.prompts'
+    for (const prompt of prompts) {
+      if (prompt.length === 0) {
+        throw new EngineError({ kind: 'invalid', message: 'The prompt is empty.', param })
+      }
+      const room = maxModelLen - prompt.length
+      if (room < Math.min(1, job.maxTokens ?? 1)) {
+        const message = `The prompt has ${prompt.length} tokens, and the context holds ${maxModelLen} with at least one token of output.`
+        throw new EngineError({ kind: 'context_length', message, param })
+      }
+    }
+    const choices = prompts.length * job.n
+    const most = scheduler.maxWaiting + scheduler.maxSequences
+    if (choices > most) {
+      const message = `n is ${job.n}, which makes ${choices} choices; this server takes at most ${most} at once`
+      throw new EngineError({ kind: 'invalid', message, param: 'n' })
+    }
+  }
+
+  #accept(job: GenerateJob, prompts: Int32Array[], signal: AbortSignal): Accepted {
+    const now = performance.now()
+    const abort = () => this.#abort(accepted)
+    const queue = new EventQueue(() => this.#resume(accepted), abort)
+    const accepted = new Job(`gen-${randomUUID()}`, job, now, queue)
+    let cachedTokens = 0
+    let queuePosition = 0
+    for (const [p, prompt] of prompts.entries()) {
+      const choices = this.#choices(job, prompt)
+      const { cacheSalt = '' } = job
+      if (job.promptLogprobs !== true) cachedTokens += this.#scheduler.probe(prompt, cacheSalt)
+      const continuation = this.#hasText(prompt)
+      const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
+      for (const [j, sequence] of sequences.entries()) {
+        accepted.addChoice(p * job.n + j, sequence, this.#text.pieces, continuation)
+        this.#jobOf.set(sequence, accepted)
+        if (p === 0 && j === 0) queuePosition = this.#scheduler.queuePosition(sequence)
+      }
+    }
+    this.#jobs.add(accepted)
+    signal.addEventListener('abort', abort, { once: true })
+    accepted.onEnd = () => signal.removeEventListener('abort', abort)
+    if (job.progress) accepted.pushProgress(queuePosition)
+    this.#kick()
+    return {
+      jobId: accepted.id,
+      model: this.#options.info.id,
+      promptTokens: prompts.reduce((n, prompt) => n + prompt.length, 0),
+      cachedTokens,
+      queuePosition,
+      events: queue,
+    }
+  }
+
+  #choices(job: GenerateJob, prompt: Int32Array): SequenceOptions[] {
+    const { generation, maxModelLen } = this.#options
+    const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
+    const top = job.logprobs?.top ?? 0
+    const slot = slotOptions(job.sampling, generation, seed, top, prompt)
+    return Array.from({ length: job.n }, (_, choice) => ({
+      prompt,
+      maxLength: Math.min(maxModelLen, prompt.length + (job.maxTokens ?? maxModelLen)),
+      stopIds: job.ignoreEos ? noIds : this.#stopIds,
+      slot: { ...slot, choice },
+      ...(job.promptLogprobs && { promptLogprobs: top }),
+      cacheSalt: job.cacheSalt ?? '',
+    }))
+  }
+
+  /** Whether a prompt ends in text that output goes on after, rather than in nothing but control tokens. */
+  #hasText(prompt: Int32Array): boolean {
+    const { flags } = this.#text.pieces
+    return prompt.some(id => ((flags[id] ?? 0) & tokenFlag.special) === 0)
+  }
+
+  /** Starts the loop when it is not running. */
+  #kick(): void {
+    if (this.#isLooping || this.#state === 'failed' || this.#state === 'disposed') return
+    this.#isLooping = true
+    clearTimeout(this.#idleTimer)
+    this.#loop().catch(error => this.#fail(error))
+  }
+
+  async #loop(): Promise<void> {
+    try {
+      // Jobs submitted in the same turn share the first step.
+      await Promise.resolve()
+      for (;;) {
+        this.#planAhead()
+        const step = this.#steps.shift()
+        if (step === undefined) break
+        const [sampled, scored] = await step.result
+        this.#takeResults(step, sampled, scored)
+      }
+    } finally {
+      this.#isLooping = false
+    }
+    this.#notifyIdle()
+  }
+
+  #planAhead(): void {
+    const { depth = 2 } = this.#options
+    while (this.#steps.length < depth) {
+      const before = this.#steps.at(-1)
+      if (before !== undefined && before.plan.expectedMs > planAheadMs) return
+      const plan = this.#scheduler.plan(performance.now())
+      if (plan === null) return
+      this.#steps.push(this.#launch(plan))
+    }
+  }
+
+  #launch(plan: StepPlan): RunningStep {
+    const native = this.#native
+    const calls: [Promise<unknown>, Promise<SampleResult>, Promise<ScoreResult> | undefined] = [
+      native.forward(plan.batch),
+      plan.sampled.length > 0 ? native.sample(plan.sample) : Promise.resolve(nothingSampled),
+      plan.score.length > 0 ? native.score(scoreBatch(plan)) : undefined,
+    ]
+    const copied =
+      plan.copies.from.length > 0
+        ? native.copyPages(Int32Array.from(plan.copies.from), Int32Array.from(plan.copies.to))
+        : undefined
+    const result = Promise.all([...calls, copied] as const).then(
+      ([, sampled, scored]): [SampleResult, ScoreResult | undefined] => [sampled, scored],
+    )
+    // The loop awaits it later; until then a rejection is not unhandled.
+    result.catch(() => {})
+    return { plan, launchedMs: performance.now(), result }
+  }
+
+  #takeResults(step: RunningStep, sampled: SampleResult, scored: ScoreResult | undefined): void {
+    const now = performance.now()
+    const ms = now - Math.max(step.launchedMs, this.#lastDoneMs)
+    this.#lastDoneMs = now
+    if (scored !== undefined) this.#takeScores(step.plan, scored)
+    const { pieces } = this.#text
+    this.#scheduler.apply(step.plan.id, sampled.tokens, ms, now, (sequence, token, row) => {
+      const job = this.#jobOf.get(sequence)
+      if (job === undefined) return
+      if (token < 0 && row >= 0) {
+        const message =
+          'The model gave no token: its logits are not numbers, or every token is banned.'
+        this.#endWithError(job, { kind: 'internal', message })
+        return
+      }
+      const top = job.job.logprobs?.top
+      const logprob =
+        top === undefined || row < 0 ? undefined : tokenLogprob(pieces, token, sampled, row, top)
+      if (job.takeToken(sequence, token, logprob, now) === 'stop') this.#scheduler.finish(sequence)
+    })
+    for (const job of this.#jobs) this.#afterStep(job, now)
+  }
+
+  #takeScores(plan: StepPlan, scored: ScoreResult): void {
+    const { pieces } = this.#text
+    const bySequence = Map.groupBy(plan.score.entries(), ([, { sequence }]) => sequence)
+    for (const [sequence, entries] of bySequence) {
+      const logprobs = entries.map(([i, { position }]) => {
+        const top = sequence.options.promptLogprobs ?? 0
+        return tokenLogprob(pieces, sequence.tokens[position] ?? -1, scored, i, top)
+      })
+      // Position 0 is not scored: it comes with the first that is.
+      if (entries[0]?.[1].position === 1) {
+        logprobs.unshift(unscoredToken(pieces, sequence.tokens[0] ?? -1))
+      }
+      this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, logprobs)
+    }
+  }
+
+  /** Sends what the step made, and ends or pauses the job. */
+  #afterStep(job: Job, now: number): void {
+    if (job.isDone) {
+      this.#forget(job)
+      job.queue.close()
+      return
+    }
+    if (job.job.progress) {
+      const [first] = job.sequences
+      if (first !== undefined) job.pushProgress(this.#scheduler.queuePosition(first))
+    }
+    job.queue.flush()
+    if (job.queue.isFull && job.stalledSinceMs < 0) {
+      job.stalledSinceMs = now
+      for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, true)
+      this.#watchStalled()
+    }
+  }
+
+  #resume(job: Job): void {
+    if (job.stalledSinceMs < 0) return
+    job.stalledSinceMs = -1
+    for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, false)
+    this.#kick()
+  }
+
+  /** Drops jobs whose readers have lagged too long; looks again while any lags. */
+  #watchStalled(): void {
+    const { stallMs = defaultStallMs } = this.#options
+    this.#stallTimer ??= setTimeout(() => {
+      this.#stallTimer = undefined
+      const now = performance.now()
+      let anyStalled = false
+      for (const job of this.#jobs) {
+        if (job.stalledSinceMs < 0) continue
+        if (now - job.stalledSinceMs < stallMs) anyStalled = true
+        else {
+          const message = `The reader took nothing for ${Math.round(stallMs / 1000)} s.`
+          this.#endWithError(job, { kind: 'timeout', message })
+        }
+      }
+      if (anyStalled) this.#watchStalled()
+      this.#notifyIdle()
+    }, stallMs / 4).unref()
+  }
+
+  #abort(job: Job): void {
+    if (!this.#jobs.has(job)) return
+    this.#forget(job)
+    job.queue.abandon()
+    // Whoever waited for its place or pages may run now.
+    this.#kick()
+  }
+
+  #endWithError(job: Job, error: EngineErrorData): void {
+    this.#forget(job)
+    job.pushError(error)
+    job.queue.close()
+  }
+
+  #forget(job: Job): void {
+    this.#jobs.delete(job)
+    job.onEnd()
+    for (const sequence of job.sequences) {
+      this.#jobOf.delete(sequence)
+      this.#scheduler.finish(sequence)
+    }
+  }
+
+  #endAll(error: EngineErrorData): void {
+    for (const job of this.#jobs) this.#endWithError(job, error)
+    this.#notifyIdle()
+  }
+
+  /** The executor or the bookkeeping broke: nothing it would say can be trusted any more. */
+  #fail(error: unknown): void {
+    if (this.#state === 'disposed') return
+    this.#state = 'failed'
+    this.#failure = error instanceof Error ? error.message : String(error)
+    this.#steps.length = 0
+    this.#scheduler.dropInFlight()
+    this.#endAll({ kind: 'internal', message: `The engine failed: ${this.#failure}` })
+  }
+
+  #whenIdle(): Promise<void> {
+    if (this.#jobs.size === 0) return Promise.resolve()
+    return new Promise(resolve => this.#idleWaiters.push(resolve))
+  }
+
+  #notifyIdle(): void {
+    if (this.#jobs.size > 0) return
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    if (this.#state !== 'ready' || this.#isLooping) return
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => {
+      try {
+        this.#scheduler.checkInvariants()
+      } catch (error) {
+        this.#fail(error)
+      }
+    }, idleCheckMs).unref()
+  }
+}
+
+const noIds: ReadonlySet<number> = new Set()
+const nothingSampled: SampleResult = {
+  tokens: new Int32Array(0),
+  logprobs: new Float32Array(0),
+  topIds: new Int32Array(0),
+  topLogprobs: new Float32Array(0),
+  maxTop: 0,
+}
+
+function scoreBatch({ score }: StepPlan) {
+  return {
+    rows: Int32Array.from(score, s => s.row),
+    tokens: Int32Array.from(score, s => s.sequence.tokens[s.position] ?? 0),
+    top: Math.max(...score.map(s => s.sequence.options.promptLogprobs ?? 0)),
+  }
+}

@@ -1,0 +1,139 @@
+import { EngineError, type GenerateJob, type SamplingOptions } from '../../edge/engine.ts'
+
+/**
+ * Checks a job's own fields, apart from any prompt length or model: it may come from an edge of another version.
+ * @throws EngineError `invalid` with the field as `param`
+ */
+export function validateJob(job: GenerateJob, vocabSize: number): void {
+  rejectUnknown(job, jobFields, '')
+  const { prompt } = job
+  if (prompt?.kind === 'chat') {
+    rejectUnknown(prompt, chatFields, 'prompt.')
+    if (!Array.isArray(prompt.messages)) throw invalid('prompt.messages', 'must be a list')
+  } else if (prompt?.kind === 'text') {
+    rejectUnknown(prompt, textFields, 'prompt.')
+    validatePrompts(prompt.prompts, vocabSize)
+  } else throw invalid('prompt', 'must be of kind chat or text')
+  requireInteger('n', job.n, 1, 2 ** 16)
+  optionally(job.maxTokens, value => requireInteger('maxTokens', value, 0))
+  optionally(job.priority, value => requireInteger('priority', value, Number.MIN_SAFE_INTEGER))
+  if (!Array.isArray(job.stop) || job.stop.some(s => typeof s !== 'string' || s === '')) {
+    throw invalid('stop', 'must be a list of non-empty strings')
+  }
+  if (job.logprobs !== undefined) requireInteger('logprobs.top', job.logprobs.top, 0, 20)
+  validateSampling(job.sampling, vocabSize)
+}
+
+// Written as records so that the compiler asks for every field of the contract.
+const jobFields: Record<keyof GenerateJob, true> = {
+  model: true,
+  prompt: true,
+  n: true,
+  maxTokens: true,
+  sampling: true,
+  stop: true,
+  ignoreEos: true,
+  logprobs: true,
+  promptLogprobs: true,
+  progress: true,
+  priority: true,
+  cacheSalt: true,
+  requestId: true,
+}
+const chatFields: Record<keyof Extract<GenerateJob['prompt'], { kind: 'chat' }>, true> = {
+  kind: true,
+  messages: true,
+  tools: true,
+  addGenerationPrompt: true,
+  templateOptions: true,
+}
+const textFields = { kind: true, prompts: true }
+const samplingFields: Record<keyof SamplingOptions, true> = {
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  frequencyPenalty: true,
+  presencePenalty: true,
+  repetitionPenalty: true,
+  logitBias: true,
+  seed: true,
+}
+
+function validatePrompts(prompts: unknown, vocabSize: number): void {
+  if (!Array.isArray(prompts) || prompts.length === 0) {
+    throw invalid('prompt.prompts', 'must be a list of at least one prompt')
+  }
+  for (const [p, prompt] of prompts.entries()) {
+    if (typeof prompt === 'string') continue
+    if (!Array.isArray(prompt)) throw invalid(`prompt.prompts.${p}`, 'must be text or token ids')
+    for (const id of prompt) requireTokenId(`prompt.prompts.${p}`, id, vocabSize)
+  }
+}
+
+function validateSampling(sampling: SamplingOptions, vocabSize: number): void {
+  if (typeof sampling !== 'object' || sampling === null) throw invalid('sampling', 'is missing')
+  rejectUnknown(sampling, samplingFields, 'sampling.')
+  const check = (name: keyof SamplingOptions, low: number, high: number) =>
+    optionally(sampling[name], value => requireNumber(`sampling.${name}`, value, low, high))
+  check('temperature', 0, Infinity)
+  check('topK', -Infinity, Infinity)
+  check('minP', 0, 1)
+  check('frequencyPenalty', -2, 2)
+  check('presencePenalty', -2, 2)
+  for (const [name, high] of [
+    ['topP', 1],
+    ['repetitionPenalty', Infinity],
+  ] as const) {
+    const value = sampling[name]
+    if (value === undefined) continue
+    requireNumber(`sampling.${name}`, value, 0, high)
+    if (value === 0) throw invalid(`sampling.${name}`, 'is 0, must be above 0')
+  }
+  if (sampling.seed !== undefined && !Number.isInteger(sampling.seed)) {
+    throw invalid('sampling.seed', `is ${sampling.seed}, must be an integer`)
+  }
+  for (const [id, bias] of sampling.logitBias ?? []) {
+    requireTokenId('sampling.logitBias', id, vocabSize)
+    requireNumber('sampling.logitBias', bias, -Infinity, Infinity)
+  }
+}
+
+function rejectUnknown(value: object, known: object, path: string): void {
+  for (const [key, field] of Object.entries(value)) {
+    if (!Object.hasOwn(known, key) && field !== undefined) {
+      throw invalid(`${path}${key}`, 'is not a field this engine knows')
+    }
+  }
+}
+
+function optionally<T>(value: T | undefined, check: (value: T) => void): void {
+  if (value !== undefined) check(value)
+}
+
+function requireTokenId(param: string, id: unknown, vocabSize: number): void {
+  if (!Number.isInteger(id) || Number(id) < 0 || Number(id) >= vocabSize) {
+    throw invalid(param, `names token id ${id}, must be an integer from 0 to ${vocabSize - 1}`)
+  }
+}
+
+function requireInteger(
+  param: string,
+  value: unknown,
+  low: number,
+  high = Number.MAX_SAFE_INTEGER,
+): void {
+  if (!Number.isInteger(value)) throw invalid(param, `is ${value}, must be an integer`)
+  requireNumber(param, value, low, high)
+}
+
+function requireNumber(param: string, value: unknown, low: number, high: number): void {
+  if (typeof value !== 'number' || !(value >= low && value <= high)) {
+    const range = high === Infinity ? `at least ${low}` : `from ${low} to ${high}`
+    throw invalid(param, `is ${value}, must be a number${low === -Infinity ? '' : ` ${range}`}`)
+  }
+}
+
+function invalid(param: string, problem: string): EngineError {
+  return new EngineError({ kind: 'invalid', message: `${param} ${problem}`, param })
+}
