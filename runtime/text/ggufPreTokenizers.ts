@@ -168,7 +168,7 @@ const table: Record<string, GgufPreTokenizer> = {
   hunyuan: qwen2Split,
   'solar-open': qwen2Split,
   'grok-2': qwen2Split,
-  qwen35: { patterns: [qwen35Pattern], composes: true },
+  qwen35: { patterns: [qwen35Pattern] },
   'poro-chat': bloom,
   bloom,
   'gpt3-finnish': bloom,

@@ -1,0 +1,120 @@
+import { Template } from '@huggingface/jinja'
+import type { ChatPrompt, JsonObject } from '../../edge/engine.ts'
+import { contentText, toTemplateMessages } from './chatMessages.ts'
+import { ChatTemplateError } from './chatTemplateError.ts'
+
+export interface SpecialTokenTexts {
+  bos_token?: string
+  eos_token?: string
+  pad_token?: string
+  unk_token?: string
+}
+
+/** What a template says about the conversations it takes. */
+export interface TemplateTraits {
+  /** It knows the role `developer`; without, a server maps it to `system`. */
+  developerRole: boolean
+}
+
+/** One template, or several by name: `tool_use` is for requests with tools, `default` for the others. */
+export type ChatTemplateSource = string | Map<string, string>
+
+/** Reads traits off the text of a template. */
+export function templateTraits(source: ChatTemplateSource): TemplateTraits {
+  const texts = typeof source === 'string' ? [source] : [...source.values()]
+  return { developerRole: texts.some(text => /['"]developer['"]/.test(text)) }
+}
+
+/**
+ * A model's chat template, rendered as `transformers` does (`apply_chat_template`).
+ * Source: `transformers/utils/chat_template_utils.py`.
+ */
+export class ChatTemplate {
+  readonly traits: TemplateTraits
+  readonly #source: ChatTemplateSource
+  readonly #specialTokens: SpecialTokenTexts
+  readonly #compiled = new Map<string, Template>()
+
+  constructor(source: ChatTemplateSource, specialTokens: SpecialTokenTexts) {
+    this.#source = source
+    this.#specialTokens = specialTokens
+    this.traits = templateTraits(source)
+  }
+
+  /**
+   * The text of a conversation, control tokens written out, ready to be tokenized without adding special tokens.
+   * @throws ChatTemplateError with the template's own words when it refuses
+   */
+  render(prompt: ChatPrompt): string {
+    const { messages, addGenerationPrompt } = prompt
+    const last = messages.at(-1)
+    if (addGenerationPrompt !== false || last?.role !== 'assistant') {
+      return this.#render(prompt, messages, addGenerationPrompt ?? true)
+    }
+    const final = contentText(last.content)
+    // Nothing to go on from yet: that is a new turn.
+    if (final.trim() === '') return this.#render(prompt, messages.slice(0, -1), true)
+    return cutAfterFinal(this.#render(prompt, messages, false), final)
+  }
+
+  #render(
+    prompt: ChatPrompt,
+    messages: ChatPrompt['messages'],
+    addGenerationPrompt: boolean,
+  ): string {
+    return this.renderVariables({
+      messages: toTemplateMessages(messages),
+      tools: prompt.tools !== undefined && prompt.tools.length > 0 ? prompt.tools : null,
+      documents: null,
+      add_generation_prompt: addGenerationPrompt,
+      ...prompt.templateOptions,
+    })
+  }
+
+  /** Renders with exactly these variables beside the special tokens. */
+  renderVariables(variables: JsonObject): string {
+    const template = this.#template(variables.tools !== null && variables.tools !== undefined)
+    try {
+      return template.render({ ...this.#specialTokens, ...variables })
+    } catch (cause) {
+      throw new ChatTemplateError(cause instanceof Error ? cause.message : String(cause), { cause })
+    }
+  }
+
+  #template(hasTools: boolean): Template {
+    const text = selectTemplate(this.#source, hasTools)
+    const compiled = this.#compiled.get(text)
+    if (compiled) return compiled
+    try {
+      const template = new Template(text)
+      this.#compiled.set(text, template)
+      return template
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      throw new ChatTemplateError(`the model's chat template cannot be used: ${detail}`, { cause })
+    }
+  }
+}
+
+function selectTemplate(source: ChatTemplateSource, hasTools: boolean): string {
+  if (typeof source === 'string') return source
+  const text = (hasTools ? source.get('tool_use') : undefined) ?? source.get('default')
+  if (text === undefined) {
+    const names = [...source.keys()].join(', ')
+    throw new ChatTemplateError(`the model has no default chat template, only: ${names}`)
+  }
+  return text
+}
+
+/** Text up to the end of the last message's content, so that the model goes on with it. */
+function cutAfterFinal(rendered: string, final: string): string {
+  const at = rendered.lastIndexOf(final.trim())
+  if (at < 0) {
+    throw new ChatTemplateError(
+      'the chat template changes the last message, it cannot be continued',
+    )
+  }
+  const whole = final.trimStart()
+  const isKept = rendered.startsWith(whole, at)
+  return rendered.slice(0, at + (isKept ? whole.length : final.trim().length))
+}

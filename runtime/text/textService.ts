@@ -1,0 +1,210 @@
+import { Worker } from 'node:worker_threads'
+import type { ChatPrompt } from '../../edge/engine.ts'
+import type { TemplateTraits } from './chatTemplate.ts'
+import { Detokenizer } from './detokenizer.ts'
+import {
+  fromErrorData,
+  type TextInfo,
+  type TextReply,
+  type TextRequest,
+  type TextResults,
+} from './textProtocol.ts'
+import type { TextSource } from './textSource.ts'
+import type { EncodeOptions } from './tokenizer.ts'
+import { pieceBytes, tokenFlag } from './tokenPieces.ts'
+
+export interface TextLoadOptions {
+  source: TextSource
+  /** Text of a Jinja template to use instead of the model's. */
+  chatTemplateOverride?: string
+  signal?: AbortSignal
+}
+
+/** A prompt that has no ids yet. */
+export type PromptText = ChatPrompt | { kind: 'text'; text: string; addSpecialTokens?: boolean }
+
+/**
+ * Templates and tokenization of one model, done on a thread of their own; what is needed for every generated token
+ * (bytes of a token, detokenizing) is kept here. Aborting a call rejects it at once with the signal's reason.
+ */
+export class TextService {
+  readonly vocabSize: number
+  readonly bosId: number | undefined
+  readonly eosId: number | undefined
+  /** Ids that end generation as far as tokenizer and GGUF metadata tell. */
+  readonly endIds: readonly number[]
+  /** undefined: the model has no chat template. */
+  readonly template: TemplateTraits | undefined
+  readonly #info: TextInfo
+  readonly #calls: WorkerCalls
+
+  private constructor(calls: WorkerCalls, info: TextInfo) {
+    this.#calls = calls
+    this.#info = info
+    this.vocabSize = info.pieces.flags.length
+    this.bosId = info.bosId
+    this.eosId = info.eosId
+    this.endIds = info.endIds
+    this.template = info.template
+  }
+
+  /** Starts the thread and loads a model's text files. @throws FileFormatError naming a broken or missing file */
+  static async load(options: TextLoadOptions): Promise<TextService> {
+    const { source, chatTemplateOverride, signal } = options
+    const calls = new WorkerCalls()
+    try {
+      const info = await calls.call(
+        { op: 'load', source, ...(chatTemplateOverride !== undefined && { chatTemplateOverride }) },
+        signal,
+      )
+      return new TextService(calls, info)
+    } catch (error) {
+      await calls.close()
+      throw error
+    }
+  }
+
+  /** The text of a conversation. @throws ChatTemplateError when the template refuses or there is none */
+  render(prompt: ChatPrompt, signal?: AbortSignal): Promise<string> {
+    return this.#calls.call({ op: 'render', prompt }, signal)
+  }
+
+  encode(text: string, options: EncodeOptions, signal?: AbortSignal): Promise<Int32Array> {
+    return this.#calls.call({ op: 'encode', text, options }, signal)
+  }
+
+  /**
+   * Prompt ids. Conversations carry their special tokens through the template; plain text gets those the tokenizer adds,
+   * by default.
+   * @throws ChatTemplateError
+   */
+  promptTokens(prompt: PromptText, signal?: AbortSignal): Promise<Int32Array> {
+    if (prompt.kind === 'chat') return this.#calls.call({ op: 'encodeChat', prompt }, signal)
+    return this.encode(prompt.text, { addSpecialTokens: prompt.addSpecialTokens ?? true }, signal)
+  }
+
+  /** Ids of tokens by their text, undefined where there is none. */
+  tokenIds(contents: string[], signal?: AbortSignal): Promise<(number | undefined)[]> {
+    return this.#calls.call({ op: 'tokenIds', contents }, signal)
+  }
+
+  /** Raw bytes a token adds to a text, a view. */
+  tokenBytes(id: number): Uint8Array {
+    return pieceBytes(this.#info.pieces, id)
+  }
+
+  isSpecial(id: number): boolean {
+    return ((this.#info.pieces.flags[id] ?? 0) & tokenFlag.special) !== 0
+  }
+
+  /** One for each sequence; see `Detokenizer` for the options. */
+  createDetokenizer(options: ConstructorParameters<typeof Detokenizer>[1]): Detokenizer {
+    return new Detokenizer(this.#info.pieces, options)
+  }
+
+  /** Text of a whole sequence. */
+  decode(
+    ids: ArrayLike<number>,
+    options: { skipSpecialTokens: boolean },
+    signal?: AbortSignal,
+  ): Promise<string> {
+    return this.#calls.call({ op: 'decode', ids, ...options }, signal)
+  }
+
+  /** Ends the thread; calls under way are rejected. */
+  close(): Promise<void> {
+    return this.#calls.close()
+  }
+}
+
+interface PendingCall {
+  id: number
+  request: TextRequest
+  resolve: (value: unknown) => void
+  reject: (reason: unknown) => void
+  /** Undoes the listening to the caller's signal. */
+  release: () => void
+}
+
+/** Requests to the worker, one at a time, so that an aborted one that has not begun costs nothing. */
+class WorkerCalls {
+  readonly #worker = new Worker(new URL('./textWorker.ts', import.meta.url), {
+    name: 'text',
+  })
+  #waiting: PendingCall[] = []
+  #current: PendingCall | undefined
+  #nextId = 0
+  #failure: Error | undefined
+
+  constructor() {
+    this.#worker.unref()
+    this.#worker.on('message', (reply: TextReply) => this.#settle(reply))
+    this.#worker.on('messageerror', error => this.#fail(error))
+    this.#worker.on('error', error => {
+      this.#fail(new Error('the text worker failed', { cause: error }))
+    })
+    this.#worker.on('exit', code => {
+      this.#fail(new Error(`the text worker ended with code ${code}`))
+    })
+  }
+
+  call<R extends TextRequest>(request: R, signal?: AbortSignal): Promise<TextResults[R['op']]> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      if (this.#failure) return reject(this.#failure)
+      const onAbort = () => {
+        this.#waiting = this.#waiting.filter(other => other !== call)
+        reject(signal?.reason)
+      }
+      const call: PendingCall = {
+        id: this.#nextId++,
+        request,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        release: () => signal?.removeEventListener('abort', onAbort),
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.push(call)
+      this.#next()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#fail(new Error('the text worker was closed'))
+    await this.#worker.terminate()
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return
+    const call = this.#waiting.shift()
+    if (call === undefined) {
+      // An idle worker must not keep the process alive; one that owes an answer must.
+      this.#worker.unref()
+      return
+    }
+    this.#current = call
+    this.#worker.ref()
+    this.#worker.postMessage({ id: call.id, request: call.request })
+  }
+
+  #settle(reply: TextReply): void {
+    const call = this.#current
+    if (call?.id !== reply.id) return
+    this.#current = undefined
+    call.release()
+    if ('error' in reply) call.reject(fromErrorData(reply.error))
+    else call.resolve(reply.value)
+    this.#next()
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    const calls = this.#current ? [this.#current, ...this.#waiting] : this.#waiting
+    this.#current = undefined
+    this.#waiting = []
+    for (const call of calls) {
+      call.release()
+      call.reject(this.#failure)
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { FileFormatError } from '../weights/fileFormatError.ts'
+import { type GgufFile, readGguf } from '../weights/gguf.ts'
+import type { ChatTemplateSource, SpecialTokenTexts } from './chatTemplate.ts'
+import { tokenizerFromGguf } from './ggufTokenizer.ts'
+import { JsonReader } from './jsonReader.ts'
+import type { Tokenizer } from './tokenizer.ts'
+import {
+  emptyTokenizerConfig,
+  parseTokenizerConfig,
+  type TokenizerConfig,
+} from './tokenizerConfig.ts'
+import { tokenizerFromJson } from './tokenizerJson.ts'
+
+/** Where a model's tokenizer and chat template are. */
+export type TextSource = { kind: 'folder'; dir: string } | { kind: 'gguf'; path: string }
+
+export interface LoadedText {
+  tokenizer: Tokenizer
+  specialTokens: SpecialTokenTexts
+  /** undefined: the model has none. */
+  template: ChatTemplateSource | undefined
+}
+
+/** Reads tokenizer and chat template. @throws FileFormatError naming the file that is broken or missing */
+export function loadText(source: TextSource): Promise<LoadedText> {
+  return source.kind === 'gguf' ? loadGguf(source.path) : loadFolder(source.dir)
+}
+
+async function loadGguf(path: string): Promise<LoadedText> {
+  const file = await readGguf(path)
+  const tokenizer = tokenizerFromGguf(file)
+  const text = (id: number | undefined) =>
+    id === undefined ? undefined : new TextDecoder().decode(tokenizer.tokenBytes(id))
+  const id = (key: string) => {
+    const value = file.metadata.get(key)
+    return typeof value === 'number' ? value : undefined
+  }
+  return {
+    tokenizer,
+    specialTokens: specialTokenTexts({
+      bosToken: text(tokenizer.bosId),
+      eosToken: text(tokenizer.eosId),
+      padToken: text(id('tokenizer.ggml.padding_token_id')),
+      unkToken: text(id('tokenizer.ggml.unknown_token_id')),
+    }),
+    template: ggufTemplates(file),
+  }
+}
+
+/** `tokenizer.chat_template`, and named ones as `tokenizer.chat_template.NAME`. */
+function ggufTemplates(file: GgufFile): ChatTemplateSource | undefined {
+  const key = 'tokenizer.chat_template'
+  const templates = new Map<string, string>()
+  for (const [name, value] of file.metadata) {
+    if (typeof value !== 'string') continue
+    if (name === key) templates.set('default', value)
+    else if (name.startsWith(`${key}.`)) templates.set(name.slice(key.length + 1), value)
+  }
+  return oneOrMany(templates)
+}
+
+async function loadFolder(dir: string): Promise<LoadedText> {
+  const path = join(dir, 'tokenizer.json')
+  const [text, config, fileTemplates] = await Promise.all([
+    readOptional(path),
+    loadConfig(dir),
+    loadTemplateFiles(dir),
+  ])
+  if (text === undefined) throw new FileFormatError(path, 'there is no such file')
+  return {
+    tokenizer: tokenizerFromJson(path, text, config),
+    specialTokens: specialTokenTexts(config),
+    template: fileTemplates ?? config.chatTemplate,
+  }
+}
+
+/** tokenizer_config.json, completed by the older special_tokens_map.json. */
+async function loadConfig(dir: string): Promise<TokenizerConfig> {
+  const [config, map] = await Promise.all(
+    ['tokenizer_config.json', 'special_tokens_map.json'].map(async name => {
+      const path = join(dir, name)
+      const text = await readOptional(path)
+      return text === undefined ? emptyTokenizerConfig : parseTokenizerConfig(path, text)
+    }),
+  )
+  const first = config ?? emptyTokenizerConfig
+  const second = map ?? emptyTokenizerConfig
+  return {
+    bosToken: first.bosToken ?? second.bosToken,
+    eosToken: first.eosToken ?? second.eosToken,
+    padToken: first.padToken ?? second.padToken,
+    unkToken: first.unkToken ?? second.unkToken,
+    chatTemplate: first.chatTemplate,
+  }
+}
+
+/** chat_template.jinja (with additional_chat_templates/NAME.jinja), else the older chat_template.json. */
+async function loadTemplateFiles(dir: string): Promise<ChatTemplateSource | undefined> {
+  const main = await readOptional(join(dir, 'chat_template.jinja'))
+  if (main !== undefined) {
+    const templates = new Map([['default', main]])
+    const folder = join(dir, 'additional_chat_templates')
+    for (const name of await readdir(folder).catch(() => [])) {
+      const text = name.endsWith('.jinja') ? await readOptional(join(folder, name)) : undefined
+      if (text !== undefined) templates.set(basename(name, '.jinja'), text)
+    }
+    return oneOrMany(templates)
+  }
+  const jsonPath = join(dir, 'chat_template.json')
+  const json = await readOptional(jsonPath)
+  return json === undefined ? undefined : readTemplateJson(jsonPath, json)
+}
+
+function readTemplateJson(path: string, text: string): string {
+  const { reader, value } = JsonReader.parse(path, text)
+  return reader.string(reader.record(value, 'the file').chat_template, 'chat_template')
+}
+
+function oneOrMany(templates: Map<string, string>): ChatTemplateSource | undefined {
+  if (templates.size === 0) return undefined
+  const single = templates.get('default')
+  return templates.size === 1 && single !== undefined ? single : templates
+}
+
+function specialTokenTexts(config: Omit<TokenizerConfig, 'chatTemplate'>): SpecialTokenTexts {
+  return {
+    ...(config.bosToken !== undefined && { bos_token: config.bosToken }),
+    ...(config.eosToken !== undefined && { eos_token: config.eosToken }),
+    ...(config.padToken !== undefined && { pad_token: config.padToken }),
+    ...(config.unkToken !== undefined && { unk_token: config.unkToken }),
+  }
+}
+
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const isMissing =
+      error instanceof Error &&
+      'code' in error &&
+      (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+    if (isMissing) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The text thread: owns the tokenizer and the chat template of one model, so that neither loading a large vocabulary nor
+ * a long prompt ever holds up the event loop of the server.
+ */
+import { type MessagePort, parentPort } from 'node:worker_threads'
+import { ChatTemplate } from './chatTemplate.ts'
+import { ChatTemplateError } from './chatTemplateError.ts'
+import {
+  type TextInfo,
+  type TextMessage,
+  type TextReply,
+  type TextRequest,
+  toErrorData,
+} from './textProtocol.ts'
+import { type LoadedText, loadText } from './textSource.ts'
+import type { TokenPieces } from './tokenPieces.ts'
+
+/** A value to send, and the buffers that may be moved instead of copied. */
+interface Answer {
+  value: unknown
+  transfer?: ArrayBuffer[]
+}
+
+class TextThread {
+  #text: LoadedText | undefined
+  #template: ChatTemplate | undefined
+
+  async handle(request: TextRequest): Promise<Answer> {
+    switch (request.op) {
+      case 'load':
+        return await this.#load(request)
+      case 'render':
+        return { value: this.#chatTemplate().render(request.prompt) }
+      case 'encode':
+        return ids(this.#loaded().tokenizer.encode(request.text, request.options))
+      case 'encodeChat': {
+        const text = this.#chatTemplate().render(request.prompt)
+        return ids(this.#loaded().tokenizer.encode(text, { addSpecialTokens: false }))
+      }
+      case 'decode': {
+        const { ids, skipSpecialTokens } = request
+        return {
+          value: this.#loaded().tokenizer.decode(Array.from(ids), { skipSpecialTokens }),
+        }
+      }
+      case 'tokenIds': {
+        const { tokenizer } = this.#loaded()
+        return { value: request.contents.map(content => tokenizer.tokenId(content)) }
+      }
+    }
+  }
+
+  async #load(request: Extract<TextRequest, { op: 'load' }>): Promise<Answer> {
+    const text = await loadText(request.source)
+    const source = request.chatTemplateOverride ?? text.template
+    this.#text = text
+    this.#template = source === undefined ? undefined : new ChatTemplate(source, text.specialTokens)
+    const { tokenizer } = text
+    const pieces = copyPieces(tokenizer.pieces)
+    const value: TextInfo = {
+      pieces,
+      bosId: tokenizer.bosId,
+      eosId: tokenizer.eosId,
+      endIds: tokenizer.endIds,
+      template: this.#template?.traits,
+    }
+    return { value, transfer: [pieces.bytes, pieces.offsets, pieces.flags].map(a => a.buffer) }
+  }
+
+  #loaded(): LoadedText {
+    if (this.#text === undefined) throw new Error('no tokenizer is loaded')
+    return this.#text
+  }
+
+  #chatTemplate(): ChatTemplate {
+    if (this.#template === undefined) {
+      throw new ChatTemplateError(
+        'the model has no chat template; use a plain prompt or give one (--chat-template)',
+      )
+    }
+    return this.#template
+  }
+}
+
+function ids(value: Int32Array<ArrayBuffer>): Answer {
+  return { value, transfer: [value.buffer] }
+}
+
+/** Copies to give away: the tokenizer here keeps its own. */
+function copyPieces(pieces: TokenPieces) {
+  return {
+    bytes: new Uint8Array(pieces.bytes),
+    offsets: new Uint32Array(pieces.offsets),
+    flags: new Uint8Array(pieces.flags),
+    leadingSpace: pieces.leadingSpace,
+  }
+}
+
+function serve(port: MessagePort): void {
+  const thread = new TextThread()
+  port.on('message', async ({ id, request }: TextMessage) => {
+    let reply: TextReply
+    let transfer: ArrayBuffer[] = []
+    try {
+      const answer = await thread.handle(request)
+      reply = { id, value: answer.value }
+      transfer = answer.transfer ?? []
+    } catch (error) {
+      reply = { id, error: toErrorData(error) }
+    }
+    port.postMessage(reply, transfer)
+  })
+}
+
+if (parentPort) serve(parentPort)
