@@ -14,7 +14,8 @@ export interface Choice {
   reasoning: string
   logprobs: TokenLogprob[]
   reasoningLogprobs: TokenLogprob[]
-  promptLogprobs: TokenLogprob[] | undefined
+  /** Of the first choice of a prompt; the others share them. */
+  promptLogprobs: TokenLogprob[]
   reason: FinishReason
 }
 
@@ -72,7 +73,7 @@ function addToChoice(choice: Choice, event: GenerateEvent & { index: number }): 
   } else if (event.kind === 'reasoning') {
     choice.reasoning += event.text
     if (event.logprobs) choice.reasoningLogprobs.push(...event.logprobs)
-  } else if (event.kind === 'prompt_logprobs') choice.promptLogprobs = event.logprobs
+  } else if (event.kind === 'prompt_logprobs') choice.promptLogprobs.push(...event.logprobs)
   else if (event.kind === 'finish') choice.reason = event.reason
 }
 
@@ -88,7 +89,7 @@ function emptyChoice(index: number): Choice {
     reasoning: '',
     logprobs: [],
     reasoningLogprobs: [],
-    promptLogprobs: undefined,
+    promptLogprobs: [],
     reason: 'stop',
   }
 }

@@ -23,13 +23,10 @@ const token = (text: string, logprob: number | null): TokenLogprob => ({
   logprob,
   top: logprob === null ? [] : [{ id: 2, token: 'x', bytes: [120], logprob: -0.1 }],
 })
-const prompt: GenerateEvent = {
-  v: 1,
-  seq: 0,
-  kind: 'prompt_logprobs',
-  index: 0,
-  logprobs: [token('Hé', null), token(' ', -1)],
-}
+/** As of a prompt that took two steps to prefill. */
+const prompt = [[token('Hé', null)], [token(' ', -1)]].map(
+  (logprobs): GenerateEvent => ({ v: 1, seq: 0, kind: 'prompt_logprobs', index: 0, logprobs }),
+)
 const text = (index: number, value: string, logprob: number): GenerateEvent => ({
   v: 1,
   seq: 0,
@@ -87,7 +84,7 @@ describe('completion', () => {
   })
 
   const echo = { ...plain, echo: true, logprobs: true }
-  const echoEvents = [prompt, text(0, 'ab', -2), text(0, 'c', -3), finish(0), usage]
+  const echoEvents = [...prompt, text(0, 'ab', -2), text(0, 'c', -3), finish(0), usage]
   const expected = {
     tokens: ['Hé', ' ', 'ab', 'c'],
     token_logprobs: [null, -1, -2, -3],
@@ -111,6 +108,18 @@ describe('completion', () => {
     expect(choices.at(-1)).toEqual({ index: 0, text: '', logprobs: null, finish_reason: 'length' })
     const joined = (key: string) => choices.flatMap(c => c.logprobs?.[key] ?? [])
     for (const [key, list] of Object.entries(expected)) expect(joined(key)).toEqual(list)
+  })
+
+  test('choices of one prompt share its logprobs', () => {
+    const format = { ...echo, n: 2, candidates: 2 }
+    const events = [...prompt, text(1, 'b', -2), finish(1), text(0, 'a', -2), finish(0), usage]
+    const tokens = whole(format, ['Hé '], events).choices.map(c => c.logprobs?.tokens)
+    expect(tokens).toEqual([
+      ['Hé', ' ', 'a'],
+      ['Hé', ' ', 'b'],
+    ])
+    const [first, , , second] = streamed(format, ['Hé '], [events]).map(c => c.choices[0])
+    for (const choice of [first, second]) expect(choice.logprobs.tokens).toEqual(['Hé', ' '])
   })
 
   test('choices are numbered by prompt, then by sample, and echo their own prompt', () => {

@@ -26,7 +26,7 @@ export function completionResponse(
     model: reply.model,
     system_fingerprint: reply.fingerprint,
     choices: returned.map(({ choice, p }, index) => {
-      const promptLogprobs = choices[p * format.candidates]?.promptLogprobs
+      const promptLogprobs = choices[p * format.candidates]?.promptLogprobs ?? []
       return choiceBody({ ...choice, index, promptLogprobs }, format, echoes[p] ?? '')
     }),
     usage: usageBody(usage, format.strictOpenai),
@@ -44,7 +44,7 @@ function choiceBody(choice: Choice, format: CompletionFormat, echo: string) {
 
 function choiceLogprobs(choice: Choice, echo: string): LegacyLogprobs {
   const counter = new LegacyLogprobCounter()
-  const prompt = counter.prompt(choice.promptLogprobs ?? [], echo)
+  const prompt = counter.prompt(choice.promptLogprobs, echo)
   return joinLogprobs(prompt, counter.generated([...choice.reasoningLogprobs, ...choice.logprobs]))
 }
 

@@ -24,9 +24,9 @@ export function createCompletionStream(
     counter: new LegacyLogprobCounter(),
     started: false,
     p: Math.floor(index / format.n),
+    promptLogprobs: [] as TokenLogprob[],
   }))
   type ChoiceState = (typeof choices)[number]
-  const promptLogprobs: (TokenLogprob[] | undefined)[] = []
   let end: StreamEncoder['end']
   let usage: Usage | undefined
 
@@ -37,15 +37,16 @@ export function createCompletionStream(
     if (choice.started) return ''
     choice.started = true
     const echo = echoes[choice.p] ?? ''
-    const tokens = promptLogprobs[choice.p]
+    // They are reported with the first choice of a prompt, and each choice shows them with its first text.
+    const tokens = choices[choice.p * format.n]?.promptLogprobs
     const logprobs = format.logprobs ? choice.counter.prompt(tokens ?? [], echo) : null
     return echo === '' ? '' : chunk(choice, echo, logprobs)
   }
 
   const encodeChoice = (event: GenerateEvent & { index: number }, choice: ChoiceState) => {
     if (event.kind === 'prompt_logprobs') {
-      // Choices of one prompt share them, and the first event of each choice shows them.
-      promptLogprobs[choice.p] = event.logprobs
+      // In pieces, when the prompt is long.
+      choice.promptLogprobs.push(...event.logprobs)
       return ''
     }
     if (event.kind === 'finish') {

@@ -10,6 +10,7 @@ test.each([
   ['prompt.tools', 'tools'],
   ['prompt.templateOptions.enable_thinking', 'chat_template_kwargs.enable_thinking'],
   ['prompt.prompts[1]', 'prompt[1]'],
+  ['prompt.prompts.1', 'prompt[1]'],
   ['logprobs.top', 'top_logprobs'],
   ['promptLogprobs', 'echo'],
   ['prompt', 'messages'],

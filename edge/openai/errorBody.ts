@@ -29,7 +29,8 @@ export function openaiParam(
   if (path === undefined || path === 'prompt') {
     return path !== undefined || kind === 'context_length' ? promptField : undefined
   }
-  const [, field = '', rest = ''] = /^([\w.]*)(.*)$/.exec(path) ?? []
+  const indexed = path.replace(/\.(\d+)(?=\.|$)/g, '[$1]')
+  const [, field = '', rest = ''] = /^([\w.]*)(.*)$/.exec(indexed) ?? []
   const [name] = Object.keys(renamed).filter(key => field === key || field.startsWith(`${key}.`))
   if (name !== undefined) return renamed[name] + field.slice(name.length) + rest
   const bare = field.replace(/^(prompt|sampling)\./, '')
