@@ -1,0 +1,158 @@
+#include "cpu/prepared_weights.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+namespace mistralrs {
+namespace {
+
+enum Use : uint8_t { kUnused = 0, kPanels = 1, kVector = 2 };
+
+std::vector<uint8_t> usesOf(const Plan& plan) {
+  std::vector<uint8_t> uses(plan.weights.size(), kUnused);
+  const auto mark = [&](int weight, Use use) {
+    if (weight >= 0) uses[weight] |= use;
+  };
+  for (const Op& op : plan.ops) {
+    const bool linear = op.kind == OpKind::kLinear || op.kind == OpKind::kGatedLinear;
+    for (int weight : op.weights)
+      if (linear) mark(weight, kPanels);
+      else if (op.kind == OpKind::kScale) mark(weight, kVector);
+    for (int bias : op.biases) mark(bias, kVector);
+    if (op.norm.present) mark(op.norm.weight, kVector);
+    mark(op.scaleWeight, kVector);
+  }
+  return uses;
+}
+
+// Where runs end; panels of gate and up pair up only when the inner ends are whole panels.
+std::vector<PanelRun> runsOf(const Weight& weight) {
+  std::vector<PanelRun> runs;
+  int64_t row = 0;
+  for (const WeightPart& part : weight.parts) {
+    const int32_t type = static_cast<int32_t>(weight.packedType(part));
+    if (runs.empty() || runs.back().packed.type != type)
+      runs.push_back({{type, 0, static_cast<int32_t>(weight.cols), 0, nullptr}, row});
+    runs.back().packed.rows += static_cast<int32_t>(part.rows);
+    row += part.rows;
+  }
+  return runs;
+}
+
+bool hasRaggedRuns(const std::vector<PanelRun>& runs) {
+  return std::any_of(runs.begin(), runs.end(), [&](const PanelRun& run) { return run.rowBegin % kPanelRows != 0; });
+}
+
+int64_t storedBytes(const Weight& weight) {
+  int64_t bytes = 0;
+  for (const WeightPart& part : weight.parts) bytes += part.rows * rowBytes(part.type, part.cols);
+  return bytes;
+}
+
+// A few panels of one run: what a thread packs at a time.
+struct Work {
+  int weight;
+  const PanelRun* run;
+  int panelBegin, panelEnd;
+  bool asFloats;
+};
+
+void pack(const Work& work, const Weight& weight, const KernelTable& kernels) {
+  const PackedWeight& packed = work.run->packed;
+  const int64_t bytesOfRow = rowBytes(static_cast<DType>(packed.type), packed.cols);
+  std::vector<uint8_t> scratch(static_cast<size_t>(bytesOfRow * kPanelRows));
+  for (int panel = work.panelBegin; panel < work.panelEnd; ++panel) {
+    const void* rows[kPanelRows] = {};
+    for (int i = 0; i < kPanelRows && panel * kPanelRows + i < packed.rows; ++i) {
+      const int64_t row = work.run->rowBegin + panel * kPanelRows + i;
+      uint8_t* own = scratch.data() + i * bytesOfRow;
+      if (work.asFloats) {
+        weight.readLinearRow(row, reinterpret_cast<float*>(own));
+        rows[i] = own;
+      } else {
+        rows[i] = weight.readBlocks(row, own);
+      }
+    }
+    kernels.packPanel(packed.type, packed.cols, rows, const_cast<uint8_t*>(packed.data) + panel * packed.panelBytes);
+  }
+}
+
+}  // namespace
+
+PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, const KernelTable& kernels, ThreadPool& pool,
+                               const Progress& progress) {
+  PreparedWeights result;
+  result.sources = std::move(weights);
+  const std::vector<uint8_t> uses = usesOf(plan);
+  const size_t count = result.sources.size();
+  result.panels.resize(count);
+  result.vectors.resize(count);
+  std::vector<bool> asFloats(count);
+
+  for (size_t i = 0; i < count; ++i)
+    if (uses[i] & kPanels) result.panels[i] = runsOf(result.sources[i]);
+  for (const Op& op : plan.ops) {
+    if (op.kind != OpKind::kGatedLinear) continue;
+    // Stacked slices of several types that end within a panel: rare enough to spend memory instead of code.
+    for (int weight : op.weights) {
+      if (!hasRaggedRuns(result.panels[weight])) continue;
+      asFloats[weight] = true;
+      const Weight& source = result.sources[weight];
+      result.panels[weight] = {{{static_cast<int32_t>(DType::kF32), static_cast<int32_t>(source.rows), static_cast<int32_t>(source.cols), 0, nullptr}, 0}};
+    }
+  }
+
+  int64_t total = 0;
+  for (std::vector<PanelRun>& runs : result.panels)
+    for (PanelRun& run : runs) {
+      run.packed.panelBytes = kernels.panelBytes(run.packed.type, run.packed.cols);
+      total += (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63};
+    }
+  result.packed = Memory(total, "packed weights");
+  result.bytes = total;
+
+  constexpr int64_t kWorkBytes = 1 << 20;
+  std::vector<Work> works;
+  std::vector<int64_t> storedPerPanel(count);
+  int64_t done = 0, at = 0;
+  for (size_t i = 0; i < count; ++i) {
+    int panels = 0;
+    for (PanelRun& run : result.panels[i]) {
+      run.packed.data = result.packed.data() + at;
+      at += (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63};
+      const int step = static_cast<int>(std::max<int64_t>(1, kWorkBytes / run.packed.panelBytes));
+      for (int panel = 0; panel < run.panels(); panel += step)
+        works.push_back({static_cast<int>(i), &run, panel, std::min(run.panels(), panel + step), asFloats[i]});
+      panels += run.panels();
+    }
+    if (panels) storedPerPanel[i] = storedBytes(result.sources[i]) / panels;
+    else done += storedBytes(result.sources[i]);
+    if (uses[i] & kVector) {
+      const Weight& source = result.sources[i];
+      result.vectors[i].resize(static_cast<size_t>(source.rows * source.cols));
+      for (int64_t row = 0; row < source.rows; ++row) source.readRow(row, result.vectors[i].data() + row * source.cols);
+      result.bytes += source.rows * source.cols * 4;
+    }
+  }
+
+  std::atomic<int64_t> doneBytes{done};
+  const std::thread::id caller = std::this_thread::get_id();
+  auto reported = std::chrono::steady_clock::now();
+  pool.parallel(static_cast<int>(works.size()), [&](int item) {
+    const Work& work = works[item];
+    pack(work, result.sources[work.weight], kernels);
+    doneBytes.fetch_add(storedPerPanel[work.weight] * (work.panelEnd - work.panelBegin), std::memory_order_relaxed);
+    if (progress && std::this_thread::get_id() == caller && std::chrono::steady_clock::now() - reported > std::chrono::milliseconds(100)) {
+      reported = std::chrono::steady_clock::now();
+      progress(doneBytes.load(std::memory_order_relaxed));
+    }
+  });
+  int64_t all = 0;
+  for (const Weight& weight : result.sources) all += storedBytes(weight);
+  if (progress) progress(all);
+  return result;
+}
+
+}  // namespace mistralrs
