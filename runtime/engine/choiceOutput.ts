@@ -1,6 +1,5 @@
 import type { TokenLogprob } from '../../edge/engine.ts'
-import { Detokenizer } from '../text/detokenizer.ts'
-import type { TokenPieces } from '../text/tokenPieces.ts'
+import type { Detokenizer } from '../text/detokenizer.ts'
 import { StopMatcher } from './stop.ts'
 
 /** Text that may be sent, with the tokens whose last byte is in it; `stop` names the stop string that ended the text. */
@@ -20,9 +19,8 @@ export class ChoiceOutput {
   /** Tokens not given out yet; `end` is -1 while their last bytes wait for the rest of a character. */
   #held: { start: number; end: number; logprob: TokenLogprob }[] = []
 
-  /** @param continuation the output goes on after a prompt with text */
-  constructor(pieces: TokenPieces, stops: readonly string[], continuation: boolean) {
-    this.#detokenizer = new Detokenizer(pieces, { skipSpecialTokens: true, continuation })
+  constructor(detokenizer: Detokenizer, stops: readonly string[]) {
+    this.#detokenizer = detokenizer
     this.#stops = new StopMatcher(stops)
   }
 

@@ -1,4 +1,4 @@
-import type { SlotOptions } from '../native.ts'
+import type { SampleBatch, SlotOptions, StepBatch } from '../native.ts'
 import type { KvGroup } from './pages.ts'
 import type { StepPlan } from './scheduler.ts'
 
@@ -17,6 +17,7 @@ export class FakeModel {
   readonly #open = new Map<number, { options: SlotOptions; last: number }>()
   readonly #queue: (() => Int32Array | undefined)[] = []
   #nextSlot = 0
+  #logits: number[] = []
 
   constructor(groups: readonly KvGroup[], numPages: number) {
     this.#groups = groups
@@ -43,18 +44,11 @@ export class FakeModel {
   launch(plan: StepPlan): void {
     const batch = structuredClone(plan.batch)
     const sample = structuredClone(plan.sample)
-    const copies = structuredClone(plan.copies)
+    const { from, to } = structuredClone(plan.copies)
     this.#queue.push(() => {
-      const logits = this.#forward(batch)
-      const tokens = sample.slots.map((slot, i) => {
-        const state = this.#open.get(slot)
-        if (state === undefined) throw new Error(`slot ${slot} is not open`)
-        const context = logits[sample.rows[i] ?? -1]
-        if (context === undefined) throw new Error('a sample names a row without logits')
-        state.last = drawFake(state.options, sample.positions[i] ?? -1, context)
-        return state.last
-      })
-      for (const [i, from] of copies.from.entries()) this.#copyPage(from, copies.to[i] ?? -1)
+      this.forward(batch)
+      const tokens = this.sample(sample)
+      this.copyPages(from, to)
       return tokens
     })
   }
@@ -74,7 +68,29 @@ export class FakeModel {
     for (let work = this.#queue.shift(); work !== undefined; work = this.#queue.shift()) work()
   }
 
-  #forward(batch: StepPlan['batch']): number[] {
+  /** Executes a batch now. */
+  forward(batch: StepBatch): void {
+    this.#logits = this.#forward(batch)
+  }
+
+  /** Draws now. */
+  sample(sample: SampleBatch): Int32Array {
+    return sample.slots.map((slot, i) => {
+      const state = this.#open.get(slot)
+      if (state === undefined) throw new Error(`slot ${slot} is not open`)
+      const context = this.#logits[sample.rows[i] ?? -1]
+      if (context === undefined) throw new Error('a sample names a row without logits')
+      state.last = drawFake(state.options, sample.positions[i] ?? -1, context)
+      return state.last
+    })
+  }
+
+  /** Copies now. */
+  copyPages(from: ArrayLike<number>, to: ArrayLike<number>): void {
+    for (let i = 0; i < from.length; i++) this.#copyPage(from[i] ?? -1, to[i] ?? -1)
+  }
+
+  #forward(batch: StepBatch): number[] {
     const states: number[] = []
     for (let b = 0; b + 1 < batch.queryStart.length; b++) {
       const from = batch.queryStart[b] ?? 0
@@ -108,7 +124,7 @@ export class FakeModel {
     return Array.from(batch.logitRows, row => states[row] ?? Number.NaN)
   }
 
-  #address(batch: StepPlan['batch'], b: number, g: number, group: KvGroup, position: number) {
+  #address(batch: StepBatch, b: number, g: number, group: KvGroup, position: number) {
     const table = batch.pageTables[g]
     const index = (table?.start[b] ?? 0) + Math.floor(position / group.pageTokens)
     const page = index < (table?.start[b + 1] ?? 0) ? (table?.pages[index] ?? -1) : -1

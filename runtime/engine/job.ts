@@ -4,7 +4,7 @@ import type {
   GenerateJob,
   TokenLogprob,
 } from '../../edge/engine.ts'
-import type { TokenPieces } from '../text/tokenPieces.ts'
+import type { Detokenizer } from '../text/detokenizer.ts'
 import { ChoiceOutput, type OutputDelta } from './choiceOutput.ts'
 import type { EventQueue } from './eventQueue.ts'
 import type { Sequence } from './sequence.ts'
@@ -41,8 +41,8 @@ export class Job {
     return this.choices.keys()
   }
 
-  addChoice(index: number, sequence: Sequence, pieces: TokenPieces, continuation: boolean): void {
-    const output = new ChoiceOutput(pieces, this.job.stop, continuation)
+  addChoice(index: number, sequence: Sequence, detokenizer: Detokenizer): void {
+    const output = new ChoiceOutput(detokenizer, this.job.stop)
     this.choices.set(sequence, { index, sequence, output })
     this.#numUnfinished++
   }

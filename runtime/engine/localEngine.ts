@@ -13,22 +13,36 @@ import {
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
-import { detokenize } from '../text/detokenizer.ts'
-import { pieceBytes, tokenFlag } from '../text/tokenPieces.ts'
+import { ChatTemplateError } from '../text/chatTemplateError.ts'
+import type { PromptText, TextService } from '../text/textService.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
+import type { KvBudget } from './kvBudget.ts'
 import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
 import { slotOptions } from './slotOptions.ts'
-import type { TextPort } from './textPort.ts'
 import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
 import { validateJob } from './validateJob.ts'
 
+/** What the engine asks of the text service. */
+export type EngineText = Pick<
+  TextService,
+  'promptTokens' | 'decode' | 'createDetokenizer' | 'tokenBytes' | 'isSpecial' | 'close'
+>
+
+/** What a start message or a benchmark says about a loaded model. */
+export interface LoadReport {
+  kv: KvBudget & { type: 'f32' | 'f16' }
+  native: NativeModel['info']
+  /** Things to tell the user, one line each. */
+  messages: string[]
+  loadMs: number
+}
+
 export interface LocalEngineOptions {
-  info: ModelInfo
-  vocabSize: number
-  /** Longest sequence, prompt and output: what the model allows and the pool holds. */
-  maxModelLen: number
+  /** `maxModelLen` is the longest sequence, prompt and output: what the model allows and the pool holds. */
+  info: ModelInfo & { vocabSize: number; maxModelLen: number }
+  report: LoadReport
   generation: GenerationDefaults
   scheduler: SchedulerOptions
   /** Seed of requests that bring none; absent draws one each. */
@@ -67,13 +81,14 @@ const defaultStallMs = 60_000
 /** The engine that runs a model in this process: text in and out here, steps on native threads. */
 export class LocalEngine implements Engine {
   readonly #options: LocalEngineOptions
-  readonly #text: TextPort
+  readonly #text: EngineText
   readonly #native: NativeModel
   readonly #scheduler: Scheduler
   readonly #jobs = new Set<Job>()
   readonly #jobOf = new Map<Sequence, Job>()
   readonly #steps: RunningStep[] = []
   readonly #stopIds: ReadonlySet<number>
+  readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
   readonly #idleWaiters: (() => void)[] = []
   #isLooping = false
   #lastDoneMs = 0
@@ -82,7 +97,7 @@ export class LocalEngine implements Engine {
   #stallTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
 
-  constructor(options: LocalEngineOptions, text: TextPort, native: NativeModel) {
+  constructor(options: LocalEngineOptions, text: EngineText, native: NativeModel) {
     this.#options = options
     this.#text = text
     this.#native = native
@@ -90,11 +105,19 @@ export class LocalEngine implements Engine {
     this.#scheduler = new Scheduler(options.scheduler, native)
   }
 
+  get info(): ModelInfo {
+    return this.#options.info
+  }
+
+  get report(): LoadReport {
+    return this.#options.report
+  }
+
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     signal.throwIfAborted()
     this.#checkReady()
-    validateJob(job, this.#options.vocabSize)
-    const prompts = await this.#encodePrompts(job)
+    validateJob(job, this.#options.info.vocabSize)
+    const prompts = await this.#encodePrompts(job, signal)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady()
@@ -104,27 +127,22 @@ export class LocalEngine implements Engine {
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
     signal.throwIfAborted()
-    const addSpecialTokens = job.addSpecialTokens ?? true
-    const ids =
-      job.prompt.kind === 'text'
-        ? await this.#text.encode(job.prompt.text, { addSpecialTokens, parseSpecial: true })
-        : await this.#encodeChat(job.prompt)
-    const { pieces } = this.#text
+    const { prompt, addSpecialTokens = true } = job
+    const text = prompt.kind === 'text' ? { ...prompt, addSpecialTokens } : prompt
+    const ids = await this.#promptTokens(text, signal)
     return {
       model: this.#options.info.id,
       tokens: [...ids],
       ...(job.pieces && {
-        pieces: Array.from(ids, id => Buffer.from(pieceBytes(pieces, id)).toString('utf8')),
+        pieces: Array.from(ids, id => Buffer.from(this.#text.tokenBytes(id)).toString('utf8')),
       }),
-      maxModelLen: this.#options.maxModelLen,
+      maxModelLen: this.#options.info.maxModelLen,
     }
   }
 
-  async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted()
-    return detokenize(this.#text.pieces, job.tokens, {
-      skipSpecialTokens: job.skipSpecialTokens ?? false,
-    })
+  detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
+    const { skipSpecialTokens = false } = job
+    return this.#text.decode(job.tokens, { skipSpecialTokens }, signal)
   }
 
   async models(): Promise<ModelInfo[]> {
@@ -167,14 +185,14 @@ export class LocalEngine implements Engine {
     clearTimeout(timeout)
   }
 
-  /** Ends every job with an error and frees the model's memory. The text service stays with its owner. */
+  /** Ends every job with an error, frees the model's memory and ends the text worker. */
   async dispose(): Promise<void> {
     if (this.#state === 'disposed') return
     this.#state = 'disposed'
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#idleTimer)
     this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
-    await this.#native.dispose()
+    await Promise.all([this.#native.dispose(), this.#text.close()])
   }
 
   /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
@@ -199,13 +217,13 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #encodePrompts({ prompt }: GenerateJob): Promise<Int32Array[]> {
-    if (prompt.kind === 'chat') return [await this.#encodeChat(prompt)]
+  async #encodePrompts({ prompt }: GenerateJob, signal: AbortSignal): Promise<Int32Array[]> {
+    if (prompt.kind === 'chat') return [await this.#promptTokens(prompt, signal)]
     return Promise.all(
       prompt.prompts.map(async text => {
         const ids =
           typeof text === 'string'
-            ? await this.#text.encode(text, { addSpecialTokens: true, parseSpecial: true })
+            ? await this.#promptTokens({ kind: 'text', text }, signal)
             : Int32Array.from(text)
         const [endOfText] = this.#options.generation.eosTokenIds
         return ids.length > 0 || endOfText === undefined ? ids : Int32Array.of(endOfText)
@@ -213,14 +231,19 @@ export class LocalEngine implements Engine {
     )
   }
 
-  /** The template writes the special tokens itself. */
-  async #encodeChat(chat: Extract<GenerateJob['prompt'], { kind: 'chat' }>): Promise<Int32Array> {
-    const text = await this.#text.render(chat)
-    return this.#text.encode(text, { addSpecialTokens: false, parseSpecial: true })
+  async #promptTokens(prompt: PromptText, signal: AbortSignal): Promise<Int32Array> {
+    try {
+      return await this.#text.promptTokens(prompt, signal)
+    } catch (cause) {
+      if (!(cause instanceof ChatTemplateError)) throw cause
+      const { message } = cause
+      throw new EngineError({ kind: 'invalid', message, param: 'prompt.messages' }, { cause })
+    }
   }
 
   #checkLengths(job: GenerateJob, prompts: Int32Array[]): void {
-    const { maxModelLen, scheduler } = this.#options
+    const { scheduler, info } = this.#options
+    const { maxModelLen } = info
     const param = job.prompt.kind === 'chat' ? 'prompt.messages' : 'prompt.prompts'
     for (const prompt of prompts) {
       if (prompt.length === 0) {
@@ -249,13 +272,14 @@ export class LocalEngine implements Engine {
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
       const choices = this.#choices(job, prompt)
-      const { cacheSalt = '' } = job
-      if (job.promptLogprobs !== true) cachedTokens += this.#scheduler.probe(prompt, cacheSalt)
-      const continuation = this.#hasText(prompt)
+      // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
+      const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
       for (const [j, sequence] of sequences.entries()) {
-        accepted.addChoice(p * job.n + j, sequence, this.#text.pieces, continuation)
+        const detokenizer = this.#text.createDetokenizer({ skipSpecialTokens: true, continuation })
+        accepted.addChoice(p * job.n + j, sequence, detokenizer)
         this.#jobOf.set(sequence, accepted)
+        if (j === 0) cachedTokens += this.#scheduler.probe(sequence)
         if (p === 0 && j === 0) queuePosition = this.#scheduler.queuePosition(sequence)
       }
     }
@@ -275,7 +299,8 @@ export class LocalEngine implements Engine {
   }
 
   #choices(job: GenerateJob, prompt: Int32Array): SequenceOptions[] {
-    const { generation, maxModelLen } = this.#options
+    const { generation, info } = this.#options
+    const { maxModelLen } = info
     const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
     const top = job.logprobs?.top ?? 0
     const slot = slotOptions(job.sampling, generation, seed, top, prompt)
@@ -287,12 +312,6 @@ export class LocalEngine implements Engine {
       ...(job.promptLogprobs && { promptLogprobs: top }),
       cacheSalt: job.cacheSalt ?? '',
     }))
-  }
-
-  /** Whether a prompt ends in text that output goes on after, rather than in nothing but control tokens. */
-  #hasText(prompt: Int32Array): boolean {
-    const { flags } = this.#text.pieces
-    return prompt.some(id => ((flags[id] ?? 0) & tokenFlag.special) === 0)
   }
 
   /** Starts the loop when it is not running. */
@@ -355,7 +374,6 @@ export class LocalEngine implements Engine {
     const ms = now - Math.max(step.launchedMs, this.#lastDoneMs)
     this.#lastDoneMs = now
     if (scored !== undefined) this.#takeScores(step.plan, scored)
-    const { pieces } = this.#text
     this.#scheduler.apply(step.plan.id, sampled.tokens, ms, now, (sequence, token, row) => {
       const job = this.#jobOf.get(sequence)
       if (job === undefined) return
@@ -367,23 +385,24 @@ export class LocalEngine implements Engine {
       }
       const top = job.job.logprobs?.top
       const logprob =
-        top === undefined || row < 0 ? undefined : tokenLogprob(pieces, token, sampled, row, top)
+        top === undefined || row < 0
+          ? undefined
+          : tokenLogprob(this.#bytesOf, token, sampled, row, top)
       if (job.takeToken(sequence, token, logprob, now) === 'stop') this.#scheduler.finish(sequence)
     })
     for (const job of this.#jobs) this.#afterStep(job, now)
   }
 
   #takeScores(plan: StepPlan, scored: ScoreResult): void {
-    const { pieces } = this.#text
     const bySequence = Map.groupBy(plan.score.entries(), ([, { sequence }]) => sequence)
     for (const [sequence, entries] of bySequence) {
       const logprobs = entries.map(([i, { position }]) => {
         const top = sequence.options.promptLogprobs ?? 0
-        return tokenLogprob(pieces, sequence.tokens[position] ?? -1, scored, i, top)
+        return tokenLogprob(this.#bytesOf, sequence.tokens[position] ?? -1, scored, i, top)
       })
       // Position 0 is not scored: it comes with the first that is.
       if (entries[0]?.[1].position === 1) {
-        logprobs.unshift(unscoredToken(pieces, sequence.tokens[0] ?? -1))
+        logprobs.unshift(unscoredToken(this.#bytesOf, sequence.tokens[0] ?? -1))
       }
       this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, logprobs)
     }

@@ -9,14 +9,20 @@ const keyBytes = 43
  */
 export class PageKeys {
   readonly #pageTokens: number
-  readonly #keys: string[] = []
+  readonly #keys: string[]
   readonly #root: string
   readonly #buffer: Buffer
 
-  constructor(pageTokens: number, salt: string) {
+  constructor(pageTokens: number, root: string, keys: string[] = []) {
     this.#pageTokens = pageTokens
-    this.#root = hash('sha256', `${pageTokens}/${salt}`, 'base64url')
+    this.#root = root
+    this.#keys = keys
     this.#buffer = Buffer.alloc(keyBytes + 4 * pageTokens)
+  }
+
+  /** For a sequence that goes on differently; it must not have keys of pages beyond the common tokens. */
+  clone(): PageKeys {
+    return new PageKeys(this.#pageTokens, this.#root, [...this.#keys])
   }
 
   /** Key of page `index`, whose last token must be among `tokens`. */
@@ -36,7 +42,8 @@ export class PageKeys {
 
 /** One chain of keys per distinct page size among the groups. */
 export function pageKeysFor(groups: readonly KvGroup[], salt: string): Map<number, PageKeys> {
-  return new Map(groups.map(g => [g.pageTokens, new PageKeys(g.pageTokens, salt)]))
+  const root = hash('sha256', salt, 'base64url')
+  return new Map(groups.map(g => [g.pageTokens, new PageKeys(g.pageTokens, root)]))
 }
 
 /** The pages of a hit: for each group a table up to `tokens`, -1 where the window no longer looks. */
@@ -83,7 +90,7 @@ export class PrefixCache {
    */
   find(tokens: Int32Array, limit: number, keys: ReadonlyMap<number, PageKeys>): PrefixHit {
     let end = limit - (limit % this.#stride)
-    // present[g][i]: pages i-present+1 .. i of the group are all there.
+    /** [group][i]: length of the run of present pages that ends with page i. */
     const runs: number[][] = []
     for (const [g, group] of this.#groups.entries()) {
       const chain = keys.get(group.pageTokens)

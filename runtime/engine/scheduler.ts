@@ -2,7 +2,7 @@ import type { SampleBatch, SlotOptions, StepBatch } from '../native.ts'
 import { type KvGroup, PagePool } from './pages.ts'
 import { PendingReleases } from './pendingReleases.ts'
 import { sharePrefill } from './prefillShare.ts'
-import { firstVisiblePage, PrefixCache, pageKeysFor } from './prefixCache.ts'
+import { firstVisiblePage, PrefixCache, type PrefixHit } from './prefixCache.ts'
 import { compareOrder, Sequence, type SequenceOptions } from './sequence.ts'
 import { StepBatchBuilder } from './stepBatch.ts'
 import { StepTime } from './stepTime.ts'
@@ -144,11 +144,9 @@ export class Scheduler {
     return Math.round(Math.min(60_000, Math.max(250, ms)))
   }
 
-  /** Tokens of a prompt that a sequence started now would find in the prefix cache. */
-  probe(prompt: Int32Array, cacheSalt: string): number {
-    if (!this.#options.prefixCache) return 0
-    const keys = pageKeysFor(this.#groups, cacheSalt)
-    return this.#cache.find(prompt, prompt.length - 1, keys).tokens
+  /** Tokens the sequence would find in the prefix cache if it started now. */
+  probe(sequence: Sequence): number {
+    return this.#findPrefix(sequence).tokens
   }
 
   /** Queues the choices of one prompt; the first prefills it for all. Prompts are at least one token and fit the pool. */
@@ -414,10 +412,7 @@ export class Scheduler {
 
   /** Gives a waiting sequence its prefix hit when what it needs beyond it is available. */
   #takePrefix(sequence: Sequence): boolean {
-    const hit =
-      this.#options.prefixCache && sequence.options.promptLogprobs === undefined
-        ? this.#cache.find(sequence.tokens, sequence.length - 1, sequence.keys)
-        : { tokens: 0, tables: this.#groups.map(() => []) }
+    const hit = this.#findPrefix(sequence)
     let needed = this.#missingPages(sequence, hit.tables)
     for (const page of hit.tables.flat()) {
       if (page >= 0 && this.pool.refCount(page) === 0) needed++
@@ -439,6 +434,13 @@ export class Scheduler {
       this.counters.promptTokens += sequence.promptLength
     }
     return true
+  }
+
+  /** At least one token is left to compute: its logits are needed. Scored prompts need those of every token. */
+  #findPrefix(sequence: Sequence): PrefixHit {
+    return this.#options.prefixCache && sequence.options.promptLogprobs === undefined
+      ? this.#cache.find(sequence.tokens, sequence.length - 1, sequence.keys)
+      : { tokens: 0, tables: this.#groups.map(() => []) }
   }
 
   /** Pages still to take before the sequence's present tokens are computed; at most what its windows hold at once. */
@@ -609,6 +611,7 @@ export class Scheduler {
           return copy
         })
       }
+      for (const [pageTokens, keys] of leader.keys) follower.keys.set(pageTokens, keys.clone())
       follower.planned = leader.planned
       follower.computed = leader.planned
       follower.lastStep = stepId

@@ -1,10 +1,12 @@
 import type { TokenLogprob } from '../../edge/engine.ts'
 import type { ScoreResult } from '../native.ts'
-import { pieceBytes, type TokenPieces } from '../text/tokenPieces.ts'
+
+/** Raw bytes of a token. */
+export type TokenBytes = (id: number) => Uint8Array
 
 /** Entry `index` of a native result as the contract shows it, with at most `top` alternatives. */
 export function tokenLogprob(
-  pieces: TokenPieces,
+  bytesOf: TokenBytes,
   token: number,
   result: ScoreResult,
   index: number,
@@ -15,18 +17,18 @@ export function tokenLogprob(
     const id = result.topIds[index * result.maxTop + k] ?? -1
     if (id < 0) break
     const logprob = finite(result.topLogprobs[index * result.maxTop + k])
-    alternatives.push({ ...describe(pieces, id), logprob })
+    alternatives.push({ ...describe(bytesOf, id), logprob })
   }
-  return { ...describe(pieces, token), logprob: finite(result.logprobs[index]), top: alternatives }
+  return { ...describe(bytesOf, token), logprob: finite(result.logprobs[index]), top: alternatives }
 }
 
 /** The first token of a prompt has nothing before it to be predicted from. */
-export function unscoredToken(pieces: TokenPieces, token: number): TokenLogprob {
-  return { ...describe(pieces, token), logprob: null, top: [] }
+export function unscoredToken(bytesOf: TokenBytes, token: number): TokenLogprob {
+  return { ...describe(bytesOf, token), logprob: null, top: [] }
 }
 
-function describe(pieces: TokenPieces, id: number) {
-  const bytes = pieceBytes(pieces, id)
+function describe(bytesOf: TokenBytes, id: number) {
+  const bytes = bytesOf(id)
   return { id, token: Buffer.from(bytes).toString('utf8'), bytes: [...bytes] }
 }
 

@@ -1,0 +1,206 @@
+import { hash } from 'node:crypto'
+import type { ModelInfo } from '../../edge/engine.ts'
+import type { GenerationDefaults } from '../config/generationDefaults.ts'
+import type { TokenizerSource } from '../config/openModel.ts'
+import { loadNative } from '../loadNative.ts'
+import { type PreparedModel, prepareModel } from '../models/loadModel.ts'
+import type { Isa, KvPoolSpec, NativeModel } from '../native.ts'
+import { TextService } from '../text/textService.ts'
+import type { TextSource } from '../text/textSource.ts'
+import type { Isq } from '../weights/bindWeights.ts'
+import { planKvBudget } from './kvBudget.ts'
+import { LocalEngine } from './localEngine.ts'
+import type { SchedulerOptions } from './scheduler.ts'
+
+export interface LocalEngineLoadOptions {
+  /** Folder in Hugging Face layout, or GGUF file. */
+  path: string
+  id: string
+  aliases?: string[]
+  /** Compute threads. */
+  threads: number
+  backend?: 'cpu' | 'reference'
+  /** Kernel variant; default the best this machine runs. */
+  isa?: Isa
+  /** Quantize float weights while loading. */
+  isq?: Isq
+  /** Sequences that run at once. */
+  maxSeqs: number
+  /** Tokens of one step at most; each costs memory for its activations. */
+  maxBatchedTokens: number
+  /** Sequences that may wait; default 256. */
+  maxWaiting?: number
+  /** Size of the KV cache; default what `maxSeqs` could need, at most half of the memory left. */
+  kvBytes?: number
+  /** Size of the KV cache in tokens, instead of `kvBytes`. */
+  kvTokens?: number
+  /** Default `f16`. */
+  kvType?: 'f16' | 'f32'
+  prefixCache: boolean
+  /** Seed of requests that bring none; absent draws one each. */
+  seed?: number
+  /** Text of a Jinja template to use instead of the model's. */
+  chatTemplate?: string
+  /** Instead of what the model's files say. */
+  generationOverrides?: Partial<GenerationDefaults>
+  /** Shorter context than the model allows. */
+  maxModelLen?: number
+  onProgress?: (phase: LoadPhase, done: number, total: number) => void
+  /** For tests: fill the KV pool with NaN first; wait for each step. */
+  poisonKv?: boolean
+  depth?: 1 | 2
+}
+
+/** `prepare`: headers, plan and tokenizer, in steps; `weights`: in bytes. */
+export type LoadPhase = 'prepare' | 'weights'
+
+const defaultMaxWaiting = 256
+/** Preempted sequences keep their slots, which are small beside their pages. */
+const slotsPerSequence = 4
+
+/**
+ * Loads a model with its tokenizer and makes it an engine.
+ * @throws FileFormatError, UnsupportedModelError, NativeError, RangeError when the KV cache does not fit
+ */
+export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<LocalEngine> {
+  const started = performance.now()
+  const { onProgress = () => {} } = options
+  onProgress('prepare', 0, 2)
+  const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
+  onProgress('prepare', 1, 2)
+  const text = await TextService.load({
+    source: textSource(model.tokenizerSource),
+    ...(options.chatTemplate !== undefined && { chatTemplateOverride: options.chatTemplate }),
+  })
+  onProgress('prepare', 2, 2)
+  try {
+    const { maxSeqs } = options
+    const vocabSize = model.config.vocabSize
+    const kvType = options.kvType ?? 'f16'
+    const kv = kvBudget(model, options, kvType)
+    const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
+    const scheduler: SchedulerOptions = {
+      groups,
+      numPages: kv.numPages,
+      maxSequences: maxSeqs,
+      maxBatchedTokens: Math.max(
+        maxSeqs + minPrefillTokens,
+        Math.min(options.maxBatchedTokens, kv.maxModelLen),
+      ),
+      maxLogitRows: maxSeqs + scoredRows(vocabSize),
+      maxSlots: slotsPerSequence * maxSeqs,
+      maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
+      prefixCache: options.prefixCache,
+    }
+    const pool: KvPoolSpec = {
+      numPages: kv.numPages,
+      pageBytes: model.pageBytes(kvType),
+      type: kvType,
+      ...(options.poisonKv && { poison: true }),
+    }
+    const native = await loadNative().load(
+      {
+        plan: model.plan,
+        weights: model.weights,
+        backend: options.backend ?? 'cpu',
+        ...(options.isa && { isa: options.isa }),
+        threads: options.threads,
+        maxTokens: scheduler.maxBatchedTokens,
+        maxSequences: maxSeqs,
+        maxLogitRows: scheduler.maxLogitRows,
+        maxSlots: scheduler.maxSlots,
+        kv: pool,
+      },
+      (done, total) => onProgress('weights', done, total),
+    )
+    return new LocalEngine(
+      {
+        info: modelInfo(options, model, text, native, kv.maxModelLen),
+        report: {
+          kv: { ...kv, type: kvType },
+          native: native.info,
+          messages: model.messages,
+          loadMs: performance.now() - started,
+        },
+        generation: generationDefaults(model, text, options.generationOverrides),
+        scheduler,
+        ...(options.seed !== undefined && { seed: options.seed }),
+        ...(options.depth && { depth: options.depth }),
+      },
+      text,
+      native,
+    )
+  } catch (error) {
+    await text.close()
+    throw error
+  }
+}
+
+/** What prefill gets in a step at least, beside a full batch of decode rows. */
+const minPrefillTokens = 16
+
+/** Logit rows for prompt log-probabilities: few where a row is long (262k tokens: 1 MB). */
+function scoredRows(vocabSize: number): number {
+  return Math.max(8, Math.min(64, Math.floor(2 ** 24 / (4 * vocabSize))))
+}
+
+function kvBudget(model: PreparedModel, options: LocalEngineLoadOptions, type: 'f16' | 'f32') {
+  const pageBytes = model.pageBytes(type)
+  const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
+  const kvBytes =
+    options.kvTokens === undefined
+      ? options.kvBytes
+      : groups.reduce((n, g) => n + Math.ceil((options.kvTokens ?? 0) / g.pageTokens), 0) *
+        pageBytes
+  return planKvBudget({
+    groups,
+    pageBytes,
+    maxSequences: options.maxSeqs,
+    maxModelLen: Math.min(model.config.maxModelLen, options.maxModelLen ?? Infinity),
+    weightBytes: model.weights
+      .flatMap(weight => weight.parts)
+      .reduce((bytes, part) => bytes + part.bytes, 0),
+    ...(kvBytes !== undefined && { kvBytes }),
+  })
+}
+
+function generationDefaults(
+  model: PreparedModel,
+  text: TextService,
+  overrides: Partial<GenerationDefaults> | undefined,
+): GenerationDefaults {
+  const { eosTokenIds } = model.generation
+  return {
+    ...model.generation,
+    eosTokenIds: eosTokenIds.length > 0 ? eosTokenIds : [...text.endIds],
+    ...overrides,
+  }
+}
+
+function modelInfo(
+  { id, aliases }: LocalEngineLoadOptions,
+  { config, plan }: PreparedModel,
+  text: TextService,
+  { info }: NativeModel,
+  maxModelLen: number,
+): ModelInfo & { vocabSize: number; maxModelLen: number } {
+  const { quantization, vocabSize } = config
+  const identity = [id, quantization, plan, info.backend, info.isa].join('\n')
+  return {
+    id,
+    aliases: aliases ?? [],
+    status: 'loaded',
+    created: Math.floor(Date.now() / 1000),
+    maxModelLen,
+    quantization,
+    vocabSize,
+    fingerprint: `fp_${hash('sha256', identity, 'hex').slice(0, 12)}`,
+    template: text.template ?? null,
+  }
+}
+
+function textSource(source: TokenizerSource): TextSource {
+  return source.kind === 'gguf'
+    ? { kind: 'gguf', path: source.file.path }
+    : { kind: 'folder', dir: source.folder }
+}

@@ -1,0 +1,486 @@
+import { describe, expect, it } from 'vitest'
+import type { EngineError, GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
+import { ChatTemplateError } from '../text/chatTemplateError.ts'
+import { Detokenizer, detokenize } from '../text/detokenizer.ts'
+import { pieceBytes, TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
+import { fakeVocabSize, generateAlone } from './fakeModel.ts'
+import { FakeNative } from './fakeNative.ts'
+import { type EngineText, LocalEngine, type LocalEngineOptions } from './localEngine.ts'
+import type { SchedulerOptions } from './scheduler.ts'
+import { slotOptions } from './slotOptions.ts'
+
+const groups = [
+  { pageTokens: 4, window: null },
+  { pageTokens: 8, window: 10 },
+]
+const maxModelLen = 120
+const neverAborted = new AbortController().signal
+
+/** Token 0 ends the text, 1-37 are short words, 38 and 39 the halves of a two-byte character. */
+const pieces = (() => {
+  const builder = new TokenPiecesBuilder(fakeVocabSize)
+  builder.addText('</s>', tokenFlag.special)
+  for (let id = 1; id < 38; id++) builder.addText(`${String.fromCharCode(96 + (id % 26))}${id} `, 0)
+  builder.addBytes(Uint8Array.of(0xc3), 0)
+  builder.addBytes(Uint8Array.of(0xa9), 0)
+  return builder.build('keep')
+})()
+
+const text: EngineText = {
+  promptTokens: async prompt => {
+    const whole =
+      prompt.kind === 'text'
+        ? prompt.text
+        : prompt.messages.map(m => (typeof m.content === 'string' ? m.content : '')).join('\n')
+    if (whole.includes('REFUSE')) throw new ChatTemplateError('the template says no')
+    return promptIds(whole)
+  },
+  decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
+  createDetokenizer: options => new Detokenizer(pieces, options),
+  tokenBytes: id => pieceBytes(pieces, id),
+  isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,
+  close: async () => {},
+}
+
+function promptIds(prompt: string): Int32Array {
+  return Int32Array.from(prompt, char => 1 + (char.charCodeAt(0) % 37))
+}
+
+function setUp(
+  change: Partial<LocalEngineOptions> & { scheduler?: Partial<SchedulerOptions> } = {},
+) {
+  const scheduler = {
+    groups,
+    numPages: 400,
+    maxSequences: 8,
+    maxBatchedTokens: 64,
+    maxLogitRows: 16,
+    maxSlots: 32,
+    maxWaiting: 50,
+    prefixCache: true,
+    ...change.scheduler,
+  }
+  const native = new FakeNative(groups, scheduler.numPages)
+  const engine = new LocalEngine(
+    {
+      info: {
+        id: 'fake',
+        aliases: [],
+        status: 'loaded',
+        created: 1,
+        maxModelLen,
+        quantization: null,
+        vocabSize: fakeVocabSize,
+        fingerprint: null,
+        template: null,
+      },
+      report: {
+        kv: {
+          numPages: scheduler.numPages,
+          bytes: 0,
+          maxModelLen,
+          fullLengthSequences: 1,
+          limitedBy: 'option',
+          type: 'f16',
+        },
+        native: native.info,
+        messages: [],
+        loadMs: 0,
+      },
+      generation: { eosTokenIds: [0] },
+      ...change,
+      scheduler,
+    },
+    text,
+    native,
+  )
+  return { engine, native }
+}
+
+const baseJob: GenerateJob = {
+  model: 'default',
+  prompt: { kind: 'text', prompts: ['a prompt'] },
+  n: 1,
+  maxTokens: 20,
+  sampling: { seed: 7 },
+  stop: [],
+}
+
+function tokensAlone(job: GenerateJob, prompt: string, choice = 0): number[] {
+  const ids = promptIds(prompt)
+  const slot = slotOptions(job.sampling, { eosTokenIds: [] }, job.sampling.seed ?? 0, 0, ids)
+  return generateAlone(groups, {
+    prompt: ids,
+    maxLength: Math.min(maxModelLen, ids.length + (job.maxTokens ?? maxModelLen)),
+    stopIds: new Set(job.ignoreEos ? [] : [0]),
+    slot: { ...slot, choice },
+  })
+}
+
+function textAlone(job: GenerateJob, prompt: string, choice = 0): string {
+  return detokenize(pieces, tokensAlone(job, prompt, choice), { skipSpecialTokens: true })
+}
+
+async function collect(engine: LocalEngine, job: GenerateJob, signal = neverAborted) {
+  const { events } = await engine.submit(job, signal)
+  const all: GenerateEvent[] = []
+  for await (const item of events) {
+    expect(item.length).toBeGreaterThan(0)
+    all.push(...item)
+  }
+  expect(all.map(e => e.seq)).toEqual(all.map((_, i) => i))
+  return all
+}
+
+function textOf(events: GenerateEvent[], index = 0): string {
+  return events.map(e => (e.kind === 'text' && e.index === index ? e.text : '')).join('')
+}
+
+function logprobsOf(events: GenerateEvent[], index = 0): TokenLogprob[] {
+  return events.flatMap(e => (e.kind === 'text' && e.index === index ? (e.logprobs ?? []) : []))
+}
+
+async function refusal(submitted: Promise<unknown>): Promise<EngineError> {
+  return submitted.then(
+    () => {
+      throw new Error('the job was accepted')
+    },
+    error => error,
+  )
+}
+
+async function expectIdle(engine: LocalEngine): Promise<void> {
+  await engine.drain(1000)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  engine.checkInvariants()
+  expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
+}
+
+describe('LocalEngine', () => {
+  it.each([1, 2] as const)(
+    'gives each of many streams the text it would have alone, depth %i',
+    async depth => {
+      const { engine } = setUp({ depth, scheduler: { numPages: 50 } })
+      const runs = Array.from({ length: 16 }, async (_, i) => {
+        const prompt = `${'shared beginning '.repeat(2)}${i}`
+        const job: GenerateJob = {
+          ...baseJob,
+          prompt: { kind: 'text', prompts: [prompt] },
+          sampling: { seed: i },
+          ignoreEos: true,
+        }
+        const abort = new AbortController()
+        const { events } = await engine.submit(job, abort.signal)
+        const all: GenerateEvent[] = []
+        for await (const item of events) {
+          all.push(...item)
+          if (i % 4 === 0 && all.length > 5) abort.abort()
+        }
+        if (i % 4 === 0)
+          expect(all.some(e => e.kind === 'finish' || e.kind === 'usage')).toBe(false)
+        else expect(textOf(all)).toBe(textAlone(job, prompt))
+      })
+      await Promise.all(runs)
+      await expectIdle(engine)
+    },
+  )
+
+  it('ends with a finish for each choice and then the usage', async () => {
+    const { engine } = setUp()
+    const prompts = ['first', 'the second prompt']
+    const job: GenerateJob = { ...baseJob, prompt: { kind: 'text', prompts }, n: 3 }
+    const events = await collect(engine, job)
+    for (let index = 0; index < 6; index++) {
+      const prompt = prompts[Math.floor(index / 3)] ?? ''
+      expect(textOf(events, index)).toBe(textAlone(job, prompt, index % 3))
+      const tokens = tokensAlone(job, prompt, index % 3)
+      expect(events).toContainEqual(
+        expect.objectContaining({
+          kind: 'finish',
+          index,
+          reason: tokens.at(-1) === 0 ? 'stop' : 'length',
+        }),
+      )
+    }
+    const completionTokens = [0, 1, 2, 3, 4, 5].reduce(
+      (n, i) => n + tokensAlone(job, prompts[Math.floor(i / 3)] ?? '', i % 3).length,
+      0,
+    )
+    expect(events.at(-1)).toMatchObject({
+      kind: 'usage',
+      promptTokens: 'first'.length + 'the second prompt'.length,
+      cachedTokens: 0,
+      completionTokens,
+    })
+    await expectIdle(engine)
+  })
+
+  it('reports what the prefix cache saved', async () => {
+    const { engine } = setUp()
+    const job = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['x'.repeat(40)] } }
+    await collect(engine, job)
+    const accepted = await engine.submit(job, neverAborted)
+    expect(accepted).toMatchObject({ promptTokens: 40, cachedTokens: 32 })
+    const events = (await Array.fromAsync(accepted.events)).flat()
+    expect(events.at(-1)).toMatchObject({ kind: 'usage', cachedTokens: 32 })
+    const salted = await engine.submit({ ...job, cacheSalt: 'other' }, neverAborted)
+    expect(salted.cachedTokens).toBe(0)
+    await Array.fromAsync(salted.events)
+    await expectIdle(engine)
+  })
+
+  it('cuts at a stop string and never sends a part of it', async () => {
+    const { engine } = setUp()
+    const job = { ...baseJob, ignoreEos: true }
+    const whole = textAlone(job, 'a prompt')
+    const stop = whole.slice(13, 19)
+    const events = await collect(engine, { ...job, stop: ['nowhere', stop], logprobs: { top: 0 } })
+    const cut = whole.indexOf(stop)
+    expect(textOf(events)).toBe(whole.slice(0, cut))
+    expect(events.at(-2)).toMatchObject({ kind: 'finish', reason: 'stop', stopString: stop })
+    let length = 0
+    const before = tokensAlone(job, 'a prompt').filter(id => {
+      const start = length
+      length += detokenize(pieces, [id], { skipSpecialTokens: true }).length
+      return start < cut
+    })
+    expect(logprobsOf(events).map(l => l.id)).toEqual(before)
+    await expectIdle(engine)
+  })
+
+  it('lists every sampled token once, in order, with its bytes', async () => {
+    const { engine } = setUp()
+    for (let seed = 0; seed < 30; seed++) {
+      const job = { ...baseJob, sampling: { seed }, logprobs: { top: 1 } }
+      const events = await collect(engine, job)
+      const logprobs = logprobsOf(events)
+      expect(textOf(events)).toBe(textAlone(job, 'a prompt'))
+      expect(logprobs.map(l => l.id)).toEqual(tokensAlone(job, 'a prompt').filter(id => id !== 0))
+      for (const { id, bytes, logprob, top } of logprobs) {
+        expect(bytes).toEqual([...pieceBytes(pieces, id)])
+        expect(logprob).toBe(-id)
+        expect(top).toHaveLength(1)
+      }
+    }
+    await expectIdle(engine)
+  })
+
+  it('scores the prompt before its text, in whatever chunks', async () => {
+    const { engine } = setUp()
+    const prompt = 'a rather long prompt, longer than a step has logit rows'
+    const job: GenerateJob = {
+      ...baseJob,
+      prompt: { kind: 'text', prompts: [prompt] },
+      n: 2,
+      logprobs: { top: 2 },
+      promptLogprobs: true,
+    }
+    const events = await collect(engine, job)
+    const scored = events.flatMap(e => (e.kind === 'prompt_logprobs' ? e.logprobs : []))
+    expect(scored.map(l => l.id)).toEqual([...promptIds(prompt)])
+    expect(scored.map(l => l.logprob)).toEqual([
+      null,
+      ...Array.from(promptIds(prompt).slice(1), id => -id),
+    ])
+    const firstText = events.findIndex(e => e.kind === 'text')
+    expect(events.findLastIndex(e => e.kind === 'prompt_logprobs')).toBeLessThan(firstText)
+    expect(textOf(events, 1)).toBe(textAlone(job, prompt, 1))
+    await expectIdle(engine)
+  })
+
+  it('computes a prompt that wants no output', async () => {
+    const { engine } = setUp()
+    const events = await collect(engine, { ...baseJob, maxTokens: 0, n: 2, promptLogprobs: true })
+    expect(events.map(e => e.kind)).toEqual(['prompt_logprobs', 'finish', 'finish', 'usage'])
+    expect(events[1]).toMatchObject({ reason: 'length' })
+    expect(events[3]).toMatchObject({ completionTokens: 0 })
+    await expectIdle(engine)
+  })
+
+  it('shows progress while queued and in prefill', async () => {
+    const { engine } = setUp({ scheduler: { maxSequences: 1, maxBatchedTokens: 32 } })
+    const prompt = 'p'.repeat(100)
+    const [, events] = await Promise.all([
+      collect(engine, { ...baseJob, ignoreEos: true }),
+      collect(engine, { ...baseJob, prompt: { kind: 'text', prompts: [prompt] }, progress: true }),
+    ])
+    const done = events.flatMap(e => (e.kind === 'progress' ? [e.promptTokensDone] : []))
+    expect(done.length).toBeGreaterThan(3)
+    expect(done).toEqual(done.toSorted((a, b) => a - b))
+    expect(done[0]).toBe(0)
+    await expectIdle(engine)
+  })
+
+  it.each<[string, Partial<GenerateJob>, Partial<EngineError>]>([
+    [
+      'a prompt too long',
+      { prompt: { kind: 'text', prompts: ['p'.repeat(120)] } },
+      { kind: 'context_length', message: expect.stringMatching(/120 tokens.*holds 120/) },
+    ],
+    [
+      'an unknown field',
+      { grammar: 'x' } as Partial<GenerateJob>,
+      { kind: 'invalid', param: 'grammar' },
+    ],
+    [
+      'an unknown sampling field',
+      { sampling: { mirostat: 1 } as GenerateJob['sampling'] },
+      { kind: 'invalid', param: 'sampling.mirostat' },
+    ],
+    [
+      'a bias beyond the vocabulary',
+      { sampling: { logitBias: [[40, 1]] } },
+      { kind: 'invalid', param: 'sampling.logitBias' },
+    ],
+    ['a temperature below 0', { sampling: { temperature: -1 } }, { param: 'sampling.temperature' }],
+    ['a top_p of 0', { sampling: { topP: 0 } }, { param: 'sampling.topP' }],
+    ['a token id beyond the vocabulary', { prompt: { kind: 'text', prompts: [[40]] } }, {}],
+    ['no prompts', { prompt: { kind: 'text', prompts: [] } }, { param: 'prompt.prompts' }],
+    [
+      'no text in a chat',
+      { prompt: { kind: 'chat', messages: [] } },
+      { kind: 'invalid', param: 'prompt.messages' },
+    ],
+    [
+      'a conversation the template refuses',
+      { prompt: { kind: 'chat', messages: [{ role: 'user', content: 'REFUSE' }] } },
+      { kind: 'invalid', param: 'prompt.messages', message: 'the template says no' },
+    ],
+    ['an empty stop string', { stop: [''] }, { kind: 'invalid', param: 'stop' }],
+    ['more choices than can wait', { n: 59 }, { kind: 'invalid', param: 'n' }],
+  ])('refuses %s', async (_, change, error) => {
+    const { engine } = setUp()
+    const found = await refusal(engine.submit({ ...baseJob, ...change }, neverAborted))
+    expect(found).toMatchObject({ name: 'EngineError', ...error })
+    await expectIdle(engine)
+  })
+
+  it('takes the end-of-text token for an empty prompt', async () => {
+    const { engine } = setUp()
+    const accepted = await engine.submit(
+      { ...baseJob, prompt: { kind: 'text', prompts: [''] } },
+      neverAborted,
+    )
+    expect(accepted.promptTokens).toBe(1)
+    await Array.fromAsync(accepted.events)
+  })
+
+  it('refuses with a time to come back when the queue is full', async () => {
+    const { engine } = setUp({ scheduler: { maxSequences: 1, maxWaiting: 2 } })
+    const running = [collect(engine, baseJob), collect(engine, baseJob), collect(engine, baseJob)]
+    await new Promise(resolve => setImmediate(resolve))
+    const error = await refusal(engine.submit(baseJob, neverAborted))
+    expect(error).toMatchObject({ kind: 'busy' })
+    expect(error.retryAfterMs).toBeGreaterThan(0)
+    await Promise.all(running)
+    await expectIdle(engine)
+  })
+
+  it('rejects with the reason of a signal aborted before acceptance', async () => {
+    const { engine } = setUp()
+    const reason = new Error('gone')
+    expect(await refusal(engine.submit(baseJob, AbortSignal.abort(reason)))).toBe(reason)
+    const abort = new AbortController()
+    const submitted = engine.submit(baseJob, abort.signal)
+    abort.abort(reason)
+    expect(await refusal(submitted)).toBe(reason)
+    await expectIdle(engine)
+  })
+
+  it('frees the pages of a job whose reader leaves', async () => {
+    const { engine } = setUp()
+    const { events } = await engine.submit({ ...baseJob, ignoreEos: true }, neverAborted)
+    for await (const _ of events) break
+    await expectIdle(engine)
+  })
+
+  it('pauses a job whose reader lags, and goes on when it reads', async () => {
+    const { engine } = setUp()
+    const job: GenerateJob = {
+      ...baseJob,
+      n: 8,
+      maxTokens: 100,
+      ignoreEos: true,
+      prompt: { kind: 'text', prompts: ['slow'] },
+    }
+    const { events } = await engine.submit(job, neverAborted)
+    await new Promise(resolve => setTimeout(resolve, 200))
+    const stalledAt = engine.stats().generatedTokens
+    expect(stalledAt).toBeLessThan(400)
+    const other = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['other'] } }
+    expect(textOf(await collect(engine, other))).toBe(textAlone(other, 'other'))
+    const all = (await Array.fromAsync(events)).flat()
+    for (let c = 0; c < 8; c++) expect(textOf(all, c)).toBe(textAlone(job, 'slow', c))
+    await expectIdle(engine)
+  })
+
+  it('drops a job whose reader takes nothing for long', async () => {
+    const { engine } = setUp({ stallMs: 40 })
+    const job: GenerateJob = { ...baseJob, n: 8, maxTokens: 100, ignoreEos: true }
+    const { events } = await engine.submit(job, neverAborted)
+    await new Promise(resolve => setTimeout(resolve, 400))
+    expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
+    const all = (await Array.fromAsync(events)).flat()
+    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'timeout' } })
+  })
+
+  it('ends running jobs with an error when a step fails, and takes no more', async () => {
+    const { engine, native } = setUp()
+    native.beforeForward = () => {
+      if (native.numForwards >= 5) throw new Error('op 3 broke')
+    }
+    const all = await collect(engine, { ...baseJob, ignoreEos: true })
+    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
+    expect(await engine.health()).toMatchObject({ ready: false, reason: 'failed' })
+    expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringContaining('op 3 broke'),
+    })
+    expect((await engine.models())[0]?.status).toBe('failed')
+  })
+
+  it('ends a job whose logits are not numbers, and serves the others', async () => {
+    const { engine, native } = setUp()
+    native.replaceToken = token => (token === 5 ? -1 : token)
+    const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
+    const all = await collect(engine, job)
+    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
+    expect(await engine.health()).toMatchObject({ ready: true })
+    await expectIdle(engine)
+  })
+
+  it('finishes what it accepted when draining, and refuses the rest', async () => {
+    const { engine } = setUp()
+    const accepted = await engine.submit(baseJob, neverAborted)
+    const drained = engine.drain(10_000)
+    expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({ kind: 'draining' })
+    expect(await engine.health()).toMatchObject({ ready: false, reason: 'draining' })
+    const all = (await Array.fromAsync(accepted.events)).flat()
+    expect(textOf(all)).toBe(textAlone(baseJob, 'a prompt'))
+    await drained
+    await engine.dispose()
+  })
+
+  it('ends jobs that outlast the drain, or the engine', async () => {
+    const { engine } = setUp()
+    const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
+    const first = collect(engine, job)
+    await new Promise(resolve => setImmediate(resolve))
+    await engine.drain(1)
+    expect((await first).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'draining' } })
+    const other = setUp()
+    const second = collect(other.engine, job)
+    await new Promise(resolve => setImmediate(resolve))
+    await other.engine.dispose()
+    expect((await second).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'unavailable' } })
+  })
+
+  it('tokenizes and detokenizes', async () => {
+    const { engine } = setUp()
+    const job = { model: '', prompt: { kind: 'text' as const, text: 'ab' }, pieces: true }
+    const { tokens, pieces: texts } = await engine.tokenize(job, neverAborted)
+    expect(tokens).toEqual([...promptIds('ab')])
+    expect(texts).toHaveLength(2)
+    expect(await engine.detokenize({ model: '', tokens }, neverAborted)).toBe(texts?.join(''))
+  })
+})
