@@ -76,6 +76,7 @@ struct Op {
   int heads = 0;
   int group = -1, layer = -1;
   float scale = 1, softcap = 0;
+  int line = 0;  // in the plan's text, for errors
 };
 
 struct Plan {

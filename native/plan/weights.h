@@ -2,7 +2,9 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mistralrs {
@@ -18,9 +20,12 @@ struct DTypeInfo {
 };
 const DTypeInfo& info(DType type);  // dtype.cc
 int64_t rowBytes(DType type, int64_t cols);
+std::optional<DType> dtypeByName(std::string_view name);
 
 // Dequantizes one row of `cols` elements (a multiple of the block size). dequantize.cc; the oracle for every packer.
 void dequantizeRow(DType type, const void* blocks, int64_t cols, float* out);
+// False when a scale (or, of a float type, an element) is NaN or infinite.
+bool checkFinite(DType type, const void* blocks, int64_t cols);
 // The reverse for in-situ quantization (Q4_K, Q5_0, Q6_K, Q8_0). quantize.cc
 void quantizeRow(DType type, const float* row, int64_t cols, void* blocks);
 
