@@ -5,7 +5,7 @@ import type { KvGroup } from './kvGroups.ts'
 import { lower } from './lower.ts'
 import type { Plan, PlanWeight } from './plan.ts'
 import { printPlan } from './printPlan.ts'
-import { fuse } from './rewrites.ts'
+import { fuse, type Rewrite, rewrites } from './rewrites.ts'
 import { validatePlan } from './validatePlan.ts'
 
 export interface CompiledModel {
@@ -24,17 +24,18 @@ export interface CompiledWeight extends PlanWeight {
 
 /**
  * Builds a model's graph, fuses it and lowers it to a validated plan.
- * @param options.fuse false keeps one op per line of the definition (tests, debugging)
+ * @param options.fuse which rewrites, all by default; false keeps one op per line of the definition (tests, debugging)
  */
 export function compileModel<Config extends BaseConfig>(
   definition: ModelDefinition<Config>,
   config: Config,
-  options: { fuse?: boolean } = {},
+  options: { fuse?: boolean | readonly Rewrite[] } = {},
 ): CompiledModel {
   const tied = config.tied ? new Map(Object.entries(definition.tied)) : undefined
   const builder = new GraphBuilder(tied)
   builder.graph.result = definition.build(builder, config, weightScope()).node
-  if (options.fuse ?? true) fuse(builder.graph)
+  const { fuse: selected = true } = options
+  if (selected) fuse(builder.graph, selected === true ? rewrites : selected)
   const plan = lower(builder.graph, config.vocabSize)
   validatePlan(plan)
   const linears = linearWeights(plan)

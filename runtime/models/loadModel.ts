@@ -2,6 +2,7 @@ import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import { openModel, type TokenizerSource } from '../config/openModel.ts'
 import { compileModel } from '../graph/compileModel.ts'
 import { type KvGroup, type KvType, pageBytes } from '../graph/kvGroups.ts'
+import type { Rewrite } from '../graph/rewrites.ts'
 import type { WeightSpec } from '../native.ts'
 import { bindWeights, type Isq } from '../weights/bindWeights.ts'
 import { modelDefinition } from './registry.ts'
@@ -9,8 +10,8 @@ import { modelDefinition } from './registry.ts'
 export interface PrepareOptions {
   /** In-situ quantization of linear weights stored as floats. */
   isq?: Isq
-  /** Default true; false keeps one op per line of the model definition. */
-  fuse?: boolean
+  /** Fusions to apply, all by default; false keeps one op per line of the model definition. */
+  fuse?: boolean | readonly Rewrite[]
 }
 
 /** Everything the engine needs to load a model natively and serve it. */

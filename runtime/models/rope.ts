@@ -42,8 +42,8 @@ const ropeTypes = scalingSchema.options.map(option => option.shape.rope_type.val
 const rawScaling = z
   .looseObject({ rope_type: z.string().optional(), type: z.string().optional() })
   .optional()
-const rawRope = z.object({
-  rope_theta: positive(1e12).optional(),
+const thetaSchema = z.object({ rope_theta: positive(1e12).optional() })
+const rawRope = thetaSchema.extend({
   rope_scaling: rawScaling,
   rope_parameters: z.looseObject({}).optional(),
 })
@@ -65,13 +65,10 @@ export function ropeConfig(
   if (!(ropeTypes as unknown[]).includes(type)) {
     throw raw.unsupported(`rope scaling "${type}" is not supported, only ${ropeTypes.join(', ')}`)
   }
-  const schema = z.object({
-    rope_theta: positive(1e12).default(rope_theta ?? defaults.theta),
-    scaling: z.preprocess(() => ({ ...given, rope_type: type }), scalingSchema),
-  })
-  const where = nested ? `rope_parameters.${layerType}` : 'rope scaling'
-  const { rope_theta: theta, scaling } = raw.within(where, given).parse(schema)
-  return { theta, ...scaling }
+  const key = rope_parameters ? 'rope_parameters' : 'rope_scaling'
+  const inside = raw.within(nested ? `${key}.${layerType}` : key, { ...given, rope_type: type })
+  const { rope_theta: own } = inside.parse(thetaSchema)
+  return { theta: own ?? rope_theta ?? defaults.theta, ...inside.parse(scalingSchema) }
 }
 
 /**

@@ -1,0 +1,123 @@
+import { readdir } from 'node:fs/promises'
+import { UnsupportedModelError } from '../../runtime/config/unsupportedModelError.ts'
+import { type PreparedModel, prepareModel } from '../../runtime/models/loadModel.ts'
+import type { Isa, NativeBinding } from '../../runtime/native.ts'
+import { type Bars, type Comparison, compareGolden } from './compareGolden.ts'
+import { type Golden, readGolden, UnsupportedGoldenError } from './goldenFile.ts'
+import { NativeSession } from './nativeSession.ts'
+
+export interface GoldenOptions {
+  backends: readonly ('reference' | 'cpu')[]
+  isa?: Isa
+  threads: number
+  /** Default true: the plan the engine runs. */
+  fuse?: boolean
+}
+
+export type GoldenOutcome =
+  | { kind: 'unsupported'; reason: string }
+  | { kind: 'failed'; backend: string; reason: string }
+  | { kind: 'ran'; backend: string; comparison: Comparison; determinism?: string; note?: string }
+
+/** `max |difference| / std(logits)` of float32 arithmetic in another order, and of fast float32 kernels. */
+const referenceBars: Bars = { worst: 3e-4, margin: 5e-3 }
+const fastBars: Bars = { worst: 2e-3, margin: 5e-3 }
+/** 8-bit activations. Measured over the `gguf-*` fixtures: see the README of this folder. */
+const quantizedBars: Bars = { rms: 0.06, margin: 0.5 }
+
+const floatTypes: ReadonlySet<string> = new Set(['F32', 'F16', 'BF16'])
+const chunks = [1, 7, 64]
+
+/** Compares one model folder with its golden on each backend. */
+export async function runGolden(
+  native: NativeBinding,
+  folder: string,
+  options: GoldenOptions,
+): Promise<GoldenOutcome[]> {
+  let golden: Golden
+  let prepared: PreparedModel
+  try {
+    golden = await readGolden(folder, await readdir(folder))
+    prepared = await prepareModel(folder, { fuse: options.fuse ?? true })
+  } catch (error) {
+    if (error instanceof UnsupportedModelError || error instanceof UnsupportedGoldenError) {
+      return [{ kind: 'unsupported', reason: error.message }]
+    }
+    return [{ kind: 'failed', backend: '-', reason: String(error) }]
+  }
+  const outcomes: GoldenOutcome[] = []
+  for (const backend of options.backends) {
+    try {
+      outcomes.push(await runBackend(native, golden, prepared, backend, options))
+    } catch (error) {
+      outcomes.push({ kind: 'failed', backend, reason: String(error) })
+    }
+  }
+  if (golden.multimodal !== undefined) {
+    outcomes.push({ kind: 'unsupported', reason: 'images and sound; the text cases ran' })
+  }
+  return outcomes
+}
+
+async function runBackend(
+  native: NativeBinding,
+  golden: Golden,
+  prepared: PreparedModel,
+  backend: 'reference' | 'cpu',
+  options: GoldenOptions,
+): Promise<GoldenOutcome> {
+  const runs = [...golden.cases, ...(golden.chat ? [golden.chat] : [])]
+  const maxLength = Math.max(...runs.map(run => run.input_ids.length + run.greedy.tokens.length))
+  const isa = options.isa && backend === 'cpu' ? { isa: options.isa } : {}
+  const open = (threads: number) =>
+    NativeSession.open(native, prepared, { backend, ...isa, threads, maxLength })
+  const session = await open(options.threads)
+  try {
+    const bars = barsFor(prepared, backend)
+    const comparison = await compareGolden(golden, prepared.plan, session, bars)
+    const name = backend === 'cpu' ? `cpu ${session.model.info.isa}` : backend
+    if (backend === 'reference') return { kind: 'ran', backend: name, comparison }
+    const other = await open(options.threads === 1 ? 2 : 1)
+    try {
+      const determinism = await compareBitwise(golden, session, other)
+      if (determinism !== 'bitwise') comparison.failures.push(determinism)
+      return { kind: 'ran', backend: name, comparison, determinism }
+    } finally {
+      await other.dispose()
+    }
+  } finally {
+    await session.dispose()
+  }
+}
+
+function barsFor(prepared: PreparedModel, backend: 'reference' | 'cpu'): Bars {
+  if (backend === 'reference') return referenceBars
+  const isFloat = prepared.weights.every(
+    weight => weight.rows === 1 || weight.parts.every(part => floatTypes.has(part.type)),
+  )
+  return isFloat ? fastBars : quantizedBars
+}
+
+/** Last logits must have the same bits however the prompt is cut and whatever the number of threads. */
+async function compareBitwise(
+  golden: Golden,
+  session: NativeSession,
+  other: NativeSession,
+): Promise<string> {
+  for (const { name, input_ids: tokens } of golden.cases) {
+    const whole = await session.lastLogits(tokens)
+    for (const chunk of chunks) {
+      if (chunk >= tokens.length) continue
+      if (!sameBits(whole, await session.lastLogits(tokens, chunk)))
+        return `${name}: chunk ${chunk} differs`
+    }
+    if (!sameBits(whole, await other.lastLogits(tokens))) return `${name}: thread count differs`
+  }
+  return 'bitwise'
+}
+
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(
+    Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+  )
+}
