@@ -51,8 +51,10 @@ export class FakeNative implements NativeModel {
   }
 
   closeSlot(slot: number): void {
-    this.model.closeSlot(slot)
-    void this.#enqueue(() => this.model.drain())
+    void this.#enqueue(() => {
+      this.model.closeSlot(slot)
+      this.model.drain()
+    })
   }
 
   copyPages(from: Int32Array, to: Int32Array): Promise<void> {

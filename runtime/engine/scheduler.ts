@@ -132,8 +132,10 @@ export class Scheduler {
     return this.numRunning + this.numWaiting + this.numInFlight === 0
   }
 
+  /** True when no more may wait; those that will start at once do not count. */
   get isFull(): boolean {
-    return this.numWaiting >= this.#options.maxWaiting
+    const places = Math.max(0, this.#options.maxSequences - this.numRunning)
+    return this.numWaiting - places >= this.#options.maxWaiting
   }
 
   /** A guess at when one of the waiting sequences will have started, from measured service times and prefill rate. */
