@@ -84,6 +84,7 @@ inline __m512i broadcastQuad(const int8_t* q) {
 template <class F, int N>
 inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x, int64_t stride, float* out, int64_t outStride,
                          __mmask16 rows) {
+  constexpr int kTogether = N < 4 ? N : 4;  // interleaved chains of dot products
   __m512 acc[N];
   for (int t = 0; t < N; ++t) acc[t] = _mm512_setzero_ps();
   for (; blocks > 0; --blocks, block += F::kBlockBytes) {
@@ -93,7 +94,7 @@ inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x,
     if constexpr (F::kMin && F::kScale != kScalePlain) m = _mm512_sub_ps(_mm512_setzero_ps(), m);
 #pragma GCC unroll 1
     for (int c = 0; c < F::kChunks; ++c, x += stride) {
-      if constexpr (N == 1) {  // memory bound: ask for the lines a page ahead
+      if constexpr (N >= 1) {
         for (int at = 0; at < F::kBlockBytes / F::kChunks + 63; at += 64)
           _mm_prefetch(reinterpret_cast<const char*>(block + c * (F::kBlockBytes / F::kChunks) + 4096 + at), _MM_HINT_T0);
       }
@@ -102,28 +103,31 @@ inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x,
       __m512 s[2], min[2];
       chunkScales<F>(block, c, d, m, s, min);
 #pragma GCC unroll 16
-      for (int t = 0; t < N; ++t) {
-        const QuantRecord& r = x[t];
-        if constexpr (F::kGroup == 32) {
-          __m512i dot = _mm512_setzero_si512();
-          if constexpr (F::kZeroShift > 0) dot = _mm512_slli_epi32(_mm512_set1_epi32(r.negativeSum32), F::kZeroShift);
-          for (int j = 0; j < 8; ++j) dot = _mm512_dpbusd_epi32(dot, w[j], broadcastQuad(r.q + 4 * j));
-          acc[t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dot), s[0]), _mm512_set1_ps(r.scale), acc[t]);
-          if constexpr (F::kMin) acc[t] = _mm512_fmadd_ps(min[0], _mm512_set1_ps(r.scaledSum32), acc[t]);
-        } else {
-          __m512i dot[2];
-          for (int g = 0; g < 2; ++g) {
-            dot[g] = _mm512_setzero_si512();
-            if constexpr (F::kZeroShift > 0) dot[g] = _mm512_slli_epi32(_mm512_set1_epi32(r.negativeSum16[g]), F::kZeroShift);
-            for (int j = 4 * g; j < 4 * g + 4; ++j) dot[g] = _mm512_dpbusd_epi32(dot[g], w[j], broadcastQuad(r.q + 4 * j));
+      for (int t = 0; t < N; t += kTogether) {
+        __m512 sum[kTogether];
+#pragma GCC unroll 2
+        for (int g = 0; g < F::kGroupsOfChunk; ++g) {
+          constexpr int kQuads = F::kGroup / 4;
+          __m512i dot[kTogether];
+          for (int i = 0; i < kTogether; ++i) {
+            const int32_t negativeSum = F::kGroup == 32 ? x[t + i].negativeSum32 : x[t + i].negativeSum16[g];
+            dot[i] = F::kZeroShift > 0 ? _mm512_slli_epi32(_mm512_set1_epi32(negativeSum), F::kZeroShift) : _mm512_setzero_si512();
           }
-          __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(dot[0]), s[0]);
-          sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[1]), s[1], sum);
-          acc[t] = _mm512_fmadd_ps(sum, _mm512_set1_ps(r.scale), acc[t]);
-          if constexpr (F::kMin) {
-            acc[t] = _mm512_fmadd_ps(min[0], _mm512_set1_ps(r.scaledSum16[0]), acc[t]);
-            acc[t] = _mm512_fmadd_ps(min[1], _mm512_set1_ps(r.scaledSum16[1]), acc[t]);
+#pragma GCC unroll 8
+          for (int j = g * kQuads; j < (g + 1) * kQuads; ++j)
+            for (int i = 0; i < kTogether; ++i) dot[i] = _mm512_dpbusd_epi32(dot[i], w[j], broadcastQuad(x[t + i].q + 4 * j));
+          for (int i = 0; i < kTogether; ++i) {
+            const __m512 value = _mm512_cvtepi32_ps(dot[i]);
+            sum[i] = g == 0 ? _mm512_mul_ps(value, s[0]) : _mm512_fmadd_ps(value, s[g], sum[i]);
           }
+        }
+        for (int i = 0; i < kTogether; ++i) {
+          acc[t + i] = _mm512_fmadd_ps(sum[i], _mm512_set1_ps(x[t + i].scale), acc[t + i]);
+          if constexpr (F::kMin)
+            for (int g = 0; g < F::kGroupsOfChunk; ++g) {
+              const float scaledSum = F::kGroup == 32 ? x[t + i].scaledSum32 : x[t + i].scaledSum16[g];
+              acc[t + i] = _mm512_fmadd_ps(min[g], _mm512_set1_ps(scaledSum), acc[t + i]);
+            }
         }
       }
     }
