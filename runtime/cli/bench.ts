@@ -1,7 +1,8 @@
+import { cpus } from 'node:os'
 import type { Command } from 'commander'
 import type { Engine, GenerateJob, Usage } from '../../edge/engine.ts'
 import { runTurn } from './chatTurn.ts'
-import { loadEngine } from './loadEngine.ts'
+import { findModel, loadEngine } from './loadEngine.ts'
 import { createLog } from './log.ts'
 import {
   addModelOptions,
@@ -52,14 +53,19 @@ export function benchCommand(program: Command): void {
       const log = createLog(options.verbose > 0 ? 'debug' : 'warn', process.stderr)
       const progress = createProgress(process.stderr, log.info)
       // Every run uses the same tokens: with a prefix cache the second would find its prompt done.
-      const loaded = await loadEngine({ ...options, prefixCacheN: 0 }, log, progress)
+      const model = await findModel(options, log, progress)
+      const engine = await loadEngine(model, { ...options, prefixCacheN: 0 }, log, progress)
       try {
-        const rows = await measure(loaded.engine, loaded.vocabSize, options)
-        const { machine, id } = loaded
-        if (options.json) console.log(JSON.stringify({ model: id, ...machine, rows }, null, 2))
-        else printTable(id, machine, rows, options)
+        const [info] = await engine.models()
+        const rows = await measure(engine, info?.vocabSize ?? 1, options)
+        const { isa, threads } = engine.report.native
+        const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', isa, threads }
+        const quantization = info?.quantization ?? 'unknown'
+        const report = { model: model.id, quantization, ...machine }
+        if (options.json) console.log(JSON.stringify({ ...report, rows }, null, 2))
+        else printTable(report, rows, options)
       } finally {
-        await loaded.dispose()
+        await engine.dispose()
       }
     })
 }
@@ -126,15 +132,14 @@ function job(promptTokens: number, genTokens: number, vocabSize: number): Genera
 }
 
 function printTable(
-  id: string,
-  machine: Record<string, unknown>,
+  report: Record<string, string | number>,
   rows: BenchRow[],
   options: BenchOptions,
 ): void {
   console.log(
-    `model: ${id} · ${Object.entries(machine)
-      .map(([k, v]) => `${k}: ${v}`)
-      .join(' · ')}`,
+    Object.entries(report)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join(' · '),
   )
   console.log(`iterations: ${options.iterations}, warm-up: ${options.warmup}\n`)
   const cells = rows.map(row => [

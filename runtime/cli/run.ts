@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { ChatMessage, Engine, GenerateJob, SamplingOptions } from '../../edge/engine.ts'
 import { describeUsage, runTurn } from './chatTurn.ts'
-import { loadEngine } from './loadEngine.ts'
+import { DEMO_NOTICE, findModel, loadEngine } from './loadEngine.ts'
 import { createLog } from './log.ts'
 import { addModelOptions, type ModelOptions } from './options.ts'
 import { createProgress } from './progress.ts'
@@ -22,13 +22,14 @@ export function runCommand(program: Command): void {
     .action(async (options: RunOptions) => {
       const log = createLog(options.verbose > 0 ? 'debug' : 'warn', process.stderr)
       const progress = createProgress(process.stderr, log.info)
-      const { engine, notice, dispose } = await loadEngine(options, log, progress)
+      const model = await findModel(options, log, progress)
+      const engine = await loadEngine(model, options, log, progress)
       try {
         const chat = new Chat(engine, options)
         if (options.input !== undefined) await answerOnce(chat, options.input)
-        else await converse(chat, notice)
+        else await converse(chat, model.isDefault ? DEMO_NOTICE : undefined)
       } finally {
-        await dispose()
+        await engine.dispose()
       }
     })
 }

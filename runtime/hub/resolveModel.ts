@@ -12,6 +12,11 @@ export interface ModelRequest {
   revision?: string
 }
 
+/** The name clients use: what the user typed, or the default model's id. */
+export function requestedId(request: ModelRequest): string {
+  return request.model ?? request.file ?? DEFAULT_MODEL.id
+}
+
 export interface ResolvedModel {
   /** What clients call the model: the string the user typed, or the default model's id. */
   id: string
@@ -30,8 +35,9 @@ export async function resolveModel(
   progress: DefaultModelProgress,
 ): Promise<ResolvedModel> {
   const { model, file } = request
+  const id = requestedId(request)
   if (model === undefined && file === undefined) {
-    return { id: DEFAULT_MODEL.id, path: await ensureDefaultModel(progress), isDefault: true }
+    return { id, path: await ensureDefaultModel(progress), isDefault: true }
   }
   if (model === undefined)
     return { id: String(file), path: await localFile(String(file)), isDefault: false }
@@ -42,14 +48,14 @@ export async function resolveModel(
       file === undefined
         ? resolve(model)
         : await localFile(file, found.isFile() ? dirname(model) : model)
-    return { id: model, path, isDefault: false }
+    return { id, path, isDefault: false }
   }
   if (!isHubId(model)) {
     throw new Error(
       `${model}: no such file or folder, and not a hub id of the form organisation/name`,
     )
   }
-  return { id: model, path: await snapshotModel({ ...request, model }, progress), isDefault: false }
+  return { id, path: await snapshotModel({ ...request, model }, progress), isDefault: false }
 }
 
 async function localFile(file: string, folder = '.'): Promise<string> {

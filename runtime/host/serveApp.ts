@@ -1,0 +1,35 @@
+import { createApp } from '../../edge/app.ts'
+import type { Engine } from '../../edge/engine.ts'
+import { randomId } from '../../edge/randomId.ts'
+import { type Listener, listen } from './listen.ts'
+
+export interface ServeAppOptions {
+  engine: Engine
+  host: string
+  port: number
+  apiKeys: string[]
+  corsOrigins: string[]
+  maxBodyBytes: number
+  keepAliveMs: number
+  strictOpenai: boolean
+  /** Failures a client only sees as a 500 or an error event. */
+  onInternalError: (error: unknown) => void
+}
+
+/** The edge app on Node over an engine in the same process: this host's clock, randomness and listener. */
+export function serveApp(options: ServeAppOptions): Promise<Listener> {
+  const app = createApp({
+    engine: options.engine,
+    limits: { maxBodyBytes: options.maxBodyBytes },
+    cors: { origins: options.corsOrigins },
+    auth: { apiKeys: options.apiKeys },
+    clock: Date.now,
+    newId: () => randomId(),
+    keepAliveMs: options.keepAliveMs,
+    strictOpenai: options.strictOpenai,
+    log: entry => {
+      if (entry.event === 'internal_error') options.onInternalError(entry.error)
+    },
+  })
+  return listen(app.fetch, { host: options.host, port: options.port })
+}
