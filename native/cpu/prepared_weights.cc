@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <thread>
+
+#include "plan/error.h"
 
 namespace mistralrs {
 namespace {
 
-enum Use : uint8_t { kUnused = 0, kPanels = 1, kVector = 2 };
+enum Use : uint8_t { kPanels = 1, kVector = 2 };
 
 std::vector<uint8_t> usesOf(const Plan& plan) {
-  std::vector<uint8_t> uses(plan.weights.size(), kUnused);
+  std::vector<uint8_t> uses(plan.weights.size());
   const auto mark = [&](int weight, Use use) {
     if (weight >= 0) uses[weight] |= use;
   };
@@ -51,13 +54,33 @@ int64_t storedBytes(const Weight& weight) {
   return bytes;
 }
 
-// A few panels of one run: what a thread packs at a time.
+// A few panels of one run: what a thread packs at a time. Without a run, 16 rows of an embedding, only to be checked.
 struct Work {
   int weight;
   const PanelRun* run;
   int panelBegin, panelEnd;
   bool asFloats;
 };
+
+void requireFinite(bool finite, const Weight& weight, int64_t row) {
+  if (!finite) throw Error("invalid_weights", format("%s: row %lld holds a NaN or an infinity", weight.name.c_str(), static_cast<long long>(row)));
+}
+
+void readFinite(const Weight& weight, int64_t row, float* out) {
+  weight.readRow(row, out);
+  requireFinite(std::all_of(out, out + weight.cols, [](float x) { return std::isfinite(x); }), weight, row);
+}
+
+void check(const Work& work, const Weight& weight) {
+  const int64_t end = std::min(weight.rows, int64_t{work.panelEnd} * kPanelRows);
+  std::vector<float> scratch(static_cast<size_t>(weight.cols));  // blocks of any type are smaller
+  int64_t row = 0;
+  for (const WeightPart& part : weight.parts)
+    for (const int64_t partEnd = row + part.rows; row < partEnd; ++row) {
+      if (row < int64_t{work.panelBegin} * kPanelRows || row >= end) continue;
+      requireFinite(checkFinite(weight.packedType(part), weight.readBlocks(row, scratch.data()), weight.cols), weight, row);
+    }
+}
 
 void pack(const Work& work, const Weight& weight, const KernelTable& kernels) {
   const PackedWeight& packed = work.run->packed;
@@ -74,6 +97,7 @@ void pack(const Work& work, const Weight& weight, const KernelTable& kernels) {
       } else {
         rows[i] = weight.readBlocks(row, own);
       }
+      requireFinite(checkFinite(static_cast<DType>(packed.type), rows[i], packed.cols), weight, row);
     }
     kernels.packPanel(packed.type, packed.cols, rows, const_cast<uint8_t*>(packed.data) + panel * packed.panelBytes);
   }
@@ -118,23 +142,29 @@ PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, co
   std::vector<int64_t> storedPerPanel(count);
   int64_t done = 0, at = 0;
   for (size_t i = 0; i < count; ++i) {
+    const Weight& source = result.sources[i];
+    const int index = static_cast<int>(i);
     int panels = 0;
+    const auto schedule = [&](const PanelRun* run, int count, int64_t panelBytes) {
+      const int step = static_cast<int>(std::max<int64_t>(1, kWorkBytes / panelBytes));
+      for (int panel = 0; panel < count; panel += step)
+        works.push_back({index, run, panel, std::min(count, panel + step), asFloats[i]});
+      panels += count;
+    };
     for (PanelRun& run : result.panels[i]) {
       run.packed.data = result.packed.data() + at;
       at += (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63};
-      const int step = static_cast<int>(std::max<int64_t>(1, kWorkBytes / run.packed.panelBytes));
-      for (int panel = 0; panel < run.panels(); panel += step)
-        works.push_back({static_cast<int>(i), &run, panel, std::min(run.panels(), panel + step), asFloats[i]});
-      panels += run.panels();
+      schedule(&run, run.panels(), run.packed.panelBytes);
     }
-    if (panels) storedPerPanel[i] = storedBytes(result.sources[i]) / panels;
-    else done += storedBytes(result.sources[i]);
     if (uses[i] & kVector) {
-      const Weight& source = result.sources[i];
       result.vectors[i].resize(static_cast<size_t>(source.rows * source.cols));
-      for (int64_t row = 0; row < source.rows; ++row) source.readRow(row, result.vectors[i].data() + row * source.cols);
+      for (int64_t row = 0; row < source.rows; ++row) readFinite(source, row, result.vectors[i].data() + row * source.cols);
       result.bytes += source.rows * source.cols * 4;
+      done += storedBytes(source);
+    } else if (panels == 0) {
+      schedule(nullptr, static_cast<int>((source.rows + kPanelRows - 1) / kPanelRows), kPanelRows * source.cols * 4);
     }
+    if (panels) storedPerPanel[i] = storedBytes(source) / panels;
   }
 
   std::atomic<int64_t> doneBytes{done};
@@ -142,7 +172,8 @@ PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, co
   auto reported = std::chrono::steady_clock::now();
   pool.parallel(static_cast<int>(works.size()), [&](int item) {
     const Work& work = works[item];
-    pack(work, result.sources[work.weight], kernels);
+    if (work.run) pack(work, result.sources[work.weight], kernels);
+    else check(work, result.sources[work.weight]);
     doneBytes.fetch_add(storedPerPanel[work.weight] * (work.panelEnd - work.panelBegin), std::memory_order_relaxed);
     if (progress && std::this_thread::get_id() == caller && std::chrono::steady_clock::now() - reported > std::chrono::milliseconds(100)) {
       reported = std::chrono::steady_clock::now();
