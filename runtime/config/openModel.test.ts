@@ -100,3 +100,55 @@ describe('openModel', () => {
     await expect(openModel(path.join(source, 'config.json'))).rejects.toThrow(/neither a folder/)
   })
 })
+
+describe('damaged configurations', () => {
+  it('end in a plan or in an error that names the file, never in another error', async () => {
+    let seed = 5
+    const random = (n: number) => {
+      seed = (seed * 1103515245 + 12345) & 0x7fffffff
+      return (seed >> 8) % n
+    }
+    const values = [
+      0,
+      -1,
+      1,
+      3,
+      2.5,
+      1e6,
+      1e300,
+      null,
+      'x',
+      '',
+      true,
+      [],
+      [1],
+      {},
+      { rope_type: 'x' },
+    ]
+    const fields = [...Object.keys(config), 'rope_scaling', 'rope_theta', 'layer_types', 'head_dim']
+    const folder = damaged({})
+    for (let round = 0; round < 150; round++) {
+      const changed = {
+        ...config,
+        model_type: ['qwen2', 'llama', 'gemma3_text', 'gemma4_text'][random(4)],
+      }
+      for (let i = 0; i <= random(3); i++) {
+        const field = fields[random(fields.length)] ?? ''
+        if (field !== 'model_type') changed[field] = values[random(values.length)]
+      }
+      writeFileSync(path.join(folder, 'config.json'), JSON.stringify(changed))
+      const error = await prepareModel(folder).catch((e: unknown) => e)
+      if (error instanceof Error && !(error instanceof UnsupportedModelError)) {
+        expect(error).toBeInstanceOf(FileFormatError)
+      }
+    }
+  })
+
+  it('cost neither time nor memory when they claim the largest sizes allowed', async () => {
+    const largest = { num_hidden_layers: 1024, intermediate_size: 2 ** 20, max_window_layers: 1024 }
+    const folder = damaged({ 'config.json': { ...config, ...largest } })
+    const started = performance.now()
+    await expect(prepareModel(folder)).rejects.toThrow(FileFormatError)
+    expect(performance.now() - started).toBeLessThan(10_000)
+  })
+})

@@ -15,6 +15,10 @@ import { quantizationName } from './quantizationName.ts'
 import { RawConfig } from './rawConfig.ts'
 import { UnsupportedModelError } from './unsupportedModelError.ts'
 
+const singleFile = 'model.safetensors'
+const shardIndex = 'model.safetensors.index.json'
+const weightFiles = [singleFile, shardIndex]
+
 /** Where the tokenizer and chat template come from. */
 export type TokenizerSource =
   | { kind: 'huggingface'; folder: string }
@@ -44,9 +48,13 @@ export async function openModel(modelPath: string): Promise<OpenedModel> {
     throw new FileFormatError(modelPath, 'neither a folder nor a .gguf file')
   }
   const names = await readdir(modelPath)
-  if (names.includes('config.json')) return openFolder(modelPath, names)
   const ggufs = names.filter(name => name.endsWith('.gguf') && (splitOf(name)?.part ?? 1) === 1)
   const [only] = ggufs
+  const hasSafetensors = weightFiles.some(name => names.includes(name))
+  // A repository of GGUF files may carry the config.json of the model they were made from.
+  if (names.includes('config.json') && (hasSafetensors || ggufs.length === 0)) {
+    return openFolder(modelPath, names)
+  }
   if (only === undefined || ggufs.length > 1) {
     const found = only === undefined ? 'neither config.json nor a .gguf file' : ggufs.join(', ')
     throw new FileFormatError(modelPath, `not one model: the folder has ${found}`)
@@ -90,15 +98,15 @@ async function openFolder(folder: string, names: readonly string[]): Promise<Ope
 }
 
 async function openSafetensors(folder: string, names: readonly string[]): Promise<WeightSource> {
-  if (names.includes('model.safetensors.index.json')) {
-    const index = path.join(folder, 'model.safetensors.index.json')
+  if (names.includes(shardIndex)) {
+    const index = path.join(folder, shardIndex)
     return safetensorsSource(folder, await readShardedSafetensors(index))
   }
-  if (names.includes('model.safetensors')) {
-    const file = path.join(folder, 'model.safetensors')
+  if (names.includes(singleFile)) {
+    const file = path.join(folder, singleFile)
     return safetensorsSource(file, await readSafetensors(file))
   }
-  throw new FileFormatError(folder, 'no model.safetensors or model.safetensors.index.json')
+  throw new FileFormatError(folder, `no ${weightFiles.join(' or ')}`)
 }
 
 async function openGguf(file: string): Promise<OpenedModel> {

@@ -174,19 +174,18 @@ function checkShapes(plan: Plan, op: PlanOp, fail: Fail): void {
 
 /** Every column read was written before, every cache read too, and the logits are complete. */
 function checkDataFlow(plan: Plan): void {
-  const written = plan.buffers.map(buffer => new Uint8Array(buffer.width))
+  const written: View[][] = plan.buffers.map(() => [])
   const cached = new Set<string>()
   const need = (view: View, what: string) => {
-    if (written[view.buffer]?.subarray(view.begin, view.end).includes(0)) {
-      throw new PlanError(
-        `${what} reads b${view.buffer}[${view.begin}:${view.end}] before it is written`,
-      )
+    if (!covers(written[view.buffer] ?? [], view)) {
+      const shown = `b${view.buffer}[${view.begin}:${view.end}]`
+      throw new PlanError(`${what} reads ${shown} before it is written`)
     }
   }
   plan.ops.forEach((op, index) => {
     for (const view of readsOf(op)) need(view, `op ${index} (${op.op})`)
     const out = writeOf(op)
-    if (out) written[out.buffer]?.fill(1, out.begin, out.end)
+    if (out && !covers(written[out.buffer] ?? [], out)) written[out.buffer]?.push(out)
     if (op.op === 'kv_write') cached.add(`${op.group}/${op.layer}`)
     if (op.op === 'attention' && !cached.has(`${op.group}/${op.layer}`)) {
       throw new PlanError(
@@ -199,6 +198,17 @@ function checkDataFlow(plan: Plan): void {
     throw new PlanError(`logits b${plan.logits} is not [L, ${plan.vocab}]`)
   }
   need({ buffer: plan.logits, begin: 0, end: plan.vocab }, 'logits')
+}
+
+/** Whether the parts, together, hold every column of the view. */
+function covers(parts: readonly View[], view: View): boolean {
+  let column = view.begin
+  while (column < view.end) {
+    const next = Math.max(...parts.filter(part => part.begin <= column).map(part => part.end))
+    if (!(next > column)) return false
+    column = next
+  }
+  return true
 }
 
 /** Buffers whose uses interleave must not share memory. */

@@ -21,7 +21,13 @@ const schema = z.object({
   use_bidirectional_attention: oneOf(['vision']).optional(),
 })
 
-function gemma4Config(raw: RawConfig) {
+const ropeParameters = {
+  full_attention: { rope_type: 'proportional', rope_theta: 1e6, partial_rotary_factor: 0.25 },
+  sliding_attention: { rope_type: 'default', rope_theta: 10000 },
+}
+
+function gemma4Config(given: RawConfig) {
+  const raw = given.withDefaults({ rope_parameters: ropeParameters })
   const fields = { hidden_activation: 'gelu_pytorch_tanh' }
   const c = decoderConfig(raw, { tied: true, maxPositions: 131072, fields })
   const own = raw.parse(schema)

@@ -42,8 +42,11 @@ const ropeTypes = scalingSchema.options.map(option => option.shape.rope_type.val
 const rawScaling = z
   .looseObject({ rope_type: z.string().optional(), type: z.string().optional() })
   .optional()
-const thetaSchema = z.object({ rope_theta: positive(1e12).optional() })
-const rawRope = thetaSchema.extend({
+const rotationSchema = z.object({
+  rope_theta: positive(1e12).optional(),
+  partial_rotary_factor: positive(1).optional(),
+})
+const rawRope = rotationSchema.extend({
   rope_scaling: rawScaling,
   rope_parameters: z.looseObject({}).optional(),
 })
@@ -58,7 +61,7 @@ export function ropeConfig(
   defaults: { theta: number },
   layerType = 'full_attention',
 ): RopeConfig {
-  const { rope_theta, rope_scaling, rope_parameters } = raw.parse(rawRope)
+  const { rope_scaling, rope_parameters, ...top } = raw.parse(rawRope)
   const nested = rope_parameters?.[layerType]
   const given = (nested ?? rope_parameters ?? rope_scaling ?? {}) as Record<string, unknown>
   const type = given.rope_type ?? given.type ?? 'default'
@@ -67,8 +70,12 @@ export function ropeConfig(
   }
   const key = rope_parameters ? 'rope_parameters' : 'rope_scaling'
   const inside = raw.within(nested ? `${key}.${layerType}` : key, { ...given, rope_type: type })
-  const { rope_theta: own } = inside.parse(thetaSchema)
-  return { theta: own ?? rope_theta ?? defaults.theta, ...inside.parse(scalingSchema) }
+  const { rope_theta = top.rope_theta ?? defaults.theta, ...own } = inside.parse(rotationSchema)
+  const part = own.partial_rotary_factor ?? top.partial_rotary_factor ?? 1
+  if (part !== 1 && type !== 'proportional') {
+    throw raw.unsupported(`"${type}" rope over ${part} of a head is not supported`)
+  }
+  return { theta: rope_theta, ...inside.parse(scalingSchema) }
 }
 
 /**
