@@ -10,6 +10,7 @@ import type { TextSource } from '../text/textSource.ts'
 import type { Isq } from '../weights/bindWeights.ts'
 import { planKvBudget } from './kvBudget.ts'
 import { LocalEngine } from './localEngine.ts'
+import type { KvGroup } from './pages.ts'
 import type { SchedulerOptions } from './scheduler.ts'
 
 export interface LocalEngineLoadOptions {
@@ -77,8 +78,8 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
     const { maxSeqs } = options
     const vocabSize = model.config.vocabSize
     const kvType = options.kvType ?? 'f16'
-    const kv = kvBudget(model, options, kvType)
     const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
+    const kv = kvBudget(model, groups, options, kvType)
     const scheduler: SchedulerOptions = {
       groups,
       numPages: kv.numPages,
@@ -144,9 +145,13 @@ function scoredRows(vocabSize: number): number {
   return Math.max(8, Math.min(64, Math.floor(2 ** 24 / (4 * vocabSize))))
 }
 
-function kvBudget(model: PreparedModel, options: LocalEngineLoadOptions, type: 'f16' | 'f32') {
+function kvBudget(
+  model: PreparedModel,
+  groups: readonly KvGroup[],
+  options: LocalEngineLoadOptions,
+  type: 'f16' | 'f32',
+) {
   const pageBytes = model.pageBytes(type)
-  const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
   const kvBytes =
     options.kvTokens === undefined
       ? options.kvBytes

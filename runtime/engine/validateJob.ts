@@ -24,6 +24,10 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   validateSampling(job.sampling, vocabSize)
 }
 
+/** Beyond these single precision would turn logits into infinities, and sampling them into nothing. */
+const maxFactor = 100
+const maxBias = 1e6
+
 // Written as records so that the compiler asks for every field of the contract.
 const jobFields: Record<keyof GenerateJob, true> = {
   model: true,
@@ -76,14 +80,14 @@ function validateSampling(sampling: SamplingOptions, vocabSize: number): void {
   rejectUnknown(sampling, samplingFields, 'sampling.')
   const check = (name: keyof SamplingOptions, low: number, high: number) =>
     optionally(sampling[name], value => requireNumber(`sampling.${name}`, value, low, high))
-  check('temperature', 0, Infinity)
+  check('temperature', 0, maxFactor)
   check('topK', -Infinity, Infinity)
   check('minP', 0, 1)
   check('frequencyPenalty', -2, 2)
   check('presencePenalty', -2, 2)
   for (const [name, high] of [
     ['topP', 1],
-    ['repetitionPenalty', Infinity],
+    ['repetitionPenalty', maxFactor],
   ] as const) {
     const value = sampling[name]
     if (value === undefined) continue
@@ -95,7 +99,7 @@ function validateSampling(sampling: SamplingOptions, vocabSize: number): void {
   }
   for (const [id, bias] of sampling.logitBias ?? []) {
     requireTokenId('sampling.logitBias', id, vocabSize)
-    requireNumber('sampling.logitBias', bias, -Infinity, Infinity)
+    requireNumber('sampling.logitBias', bias, -maxBias, maxBias)
   }
 }
 
