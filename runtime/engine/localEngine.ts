@@ -12,12 +12,13 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
-import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
+import type { NativeModel, ScoreResult } from '../native.ts'
 import { ChatTemplateError } from '../text/chatTemplateError.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
+import { launchStep, type StepResult } from './launchStep.ts'
 import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
 import { slotOptions } from './slotOptions.ts'
@@ -69,7 +70,7 @@ export interface EngineStats {
 interface RunningStep {
   plan: StepPlan
   launchedMs: number
-  result: Promise<[SampleResult, ScoreResult | undefined]>
+  result: Promise<StepResult>
 }
 
 /** The second step is queued early only when steps are shorter than this: else it would only delay who arrives now. */
@@ -330,8 +331,7 @@ export class LocalEngine implements Engine {
         this.#planAhead()
         const step = this.#steps.shift()
         if (step === undefined) break
-        const [sampled, scored] = await step.result
-        this.#takeResults(step, sampled, scored)
+        this.#takeResults(step, await step.result)
       }
     } finally {
       this.#isLooping = false
@@ -346,30 +346,14 @@ export class LocalEngine implements Engine {
       if (before !== undefined && before.plan.expectedMs > planAheadMs) return
       const plan = this.#scheduler.plan(performance.now())
       if (plan === null) return
-      this.#steps.push(this.#launch(plan))
+      const result = launchStep(this.#native, plan)
+      // The loop awaits it later; until then a rejection is not unhandled.
+      result.catch(() => {})
+      this.#steps.push({ plan, launchedMs: performance.now(), result })
     }
   }
 
-  #launch(plan: StepPlan): RunningStep {
-    const native = this.#native
-    const calls: [Promise<unknown>, Promise<SampleResult>, Promise<ScoreResult> | undefined] = [
-      native.forward(plan.batch),
-      plan.sampled.length > 0 ? native.sample(plan.sample) : Promise.resolve(nothingSampled),
-      plan.score.length > 0 ? native.score(scoreBatch(plan)) : undefined,
-    ]
-    const copied =
-      plan.copies.from.length > 0
-        ? native.copyPages(Int32Array.from(plan.copies.from), Int32Array.from(plan.copies.to))
-        : undefined
-    const result = Promise.all([...calls, copied] as const).then(
-      ([, sampled, scored]): [SampleResult, ScoreResult | undefined] => [sampled, scored],
-    )
-    // The loop awaits it later; until then a rejection is not unhandled.
-    result.catch(() => {})
-    return { plan, launchedMs: performance.now(), result }
-  }
-
-  #takeResults(step: RunningStep, sampled: SampleResult, scored: ScoreResult | undefined): void {
+  #takeResults(step: RunningStep, { sampled, scored }: StepResult): void {
     const now = performance.now()
     const ms = now - Math.max(step.launchedMs, this.#lastDoneMs)
     this.#lastDoneMs = now
@@ -513,18 +497,3 @@ export class LocalEngine implements Engine {
 }
 
 const noIds: ReadonlySet<number> = new Set()
-const nothingSampled: SampleResult = {
-  tokens: new Int32Array(0),
-  logprobs: new Float32Array(0),
-  topIds: new Int32Array(0),
-  topLogprobs: new Float32Array(0),
-  maxTop: 0,
-}
-
-function scoreBatch({ score }: StepPlan) {
-  return {
-    rows: Int32Array.from(score, s => s.row),
-    tokens: Int32Array.from(score, s => s.sequence.tokens[s.position] ?? 0),
-    top: Math.max(...score.map(s => s.sequence.options.promptLogprobs ?? 0)),
-  }
-}

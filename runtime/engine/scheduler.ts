@@ -1,8 +1,7 @@
 import type { SampleBatch, SlotOptions, StepBatch } from '../native.ts'
-import { type KvGroup, PagePool } from './pages.ts'
-import { PendingReleases } from './pendingReleases.ts'
+import { type FilledPage, KvCache } from './kvCache.ts'
+import type { KvGroup, PagePool } from './pages.ts'
 import { sharePrefill } from './prefillShare.ts'
-import { firstVisiblePage, PrefixCache, type PrefixHit } from './prefixCache.ts'
 import { compareOrder, Sequence, type SequenceOptions } from './sequence.ts'
 import { StepBatchBuilder } from './stepBatch.ts'
 import { StepTime } from './stepTime.ts'
@@ -54,8 +53,7 @@ interface StepRecord {
   computed: { sequence: Sequence; end: number }[]
   /** Sequences that wanted their prompt computed and nothing drawn. */
   prefilled: Sequence[]
-  /** Pages this step fills to the end. */
-  filled: { sequence: Sequence; group: number; index: number; page: number }[]
+  filled: FilledPage[]
 }
 
 /** What a prefill chunk gets at least, however slow the machine: below this a step costs its weights, not its tokens. */
@@ -67,7 +65,6 @@ const minChunk = 16
  * order; pages are given back only after the last step that uses them.
  */
 export class Scheduler {
-  readonly pool: PagePool
   readonly stepTime = new StepTime()
   readonly counters = {
     steps: 0,
@@ -79,9 +76,8 @@ export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #groups: readonly KvGroup[]
   readonly #slots: SlotAllocator
-  readonly #cache: PrefixCache
+  readonly #kv: KvCache
   readonly #builder: StepBatchBuilder
-  readonly #releases: PendingReleases
   readonly #running: Sequence[] = []
   readonly #waiting: Sequence[] = []
   readonly #forking = new Set<Sequence>()
@@ -102,9 +98,7 @@ export class Scheduler {
     this.#options = options
     this.#groups = options.groups
     this.#slots = slots
-    this.pool = new PagePool(options.numPages)
-    this.#cache = new PrefixCache(options.groups, this.pool)
-    this.#releases = new PendingReleases(this.pool)
+    this.#kv = new KvCache(options)
     this.#builder = new StepBatchBuilder(
       {
         maxTokens: options.maxBatchedTokens,
@@ -113,6 +107,10 @@ export class Scheduler {
       },
       options.groups.length,
     )
+  }
+
+  get pool(): PagePool {
+    return this.#kv.pool
   }
 
   get numRunning(): number {
@@ -148,7 +146,7 @@ export class Scheduler {
 
   /** Tokens the sequence would find in the prefix cache if it started now. */
   probe(sequence: Sequence): number {
-    return this.#findPrefix(sequence).tokens
+    return this.#kv.findPrefix(sequence).tokens
   }
 
   /** Queues the choices of one prompt; the first prefills it for all. Prompts are at least one token and fit the pool. */
@@ -174,7 +172,7 @@ export class Scheduler {
   finish(sequence: Sequence): void {
     if (sequence.state === 'finished') return
     if (sequence.state === 'running') {
-      this.#releaseTables(sequence)
+      this.#kv.release(sequence)
       removeFrom(this.#running, sequence)
     } else if (sequence.state === 'waiting') removeFrom(this.#waiting, sequence)
     else this.#forking.delete(sequence)
@@ -249,7 +247,7 @@ export class Scheduler {
       builder.addSequence(sequence, from, end)
       this.#addScoreRows(sequence, from, end, firstRow, score)
       record.computed.push({ sequence, end })
-      this.#noteFilledPages(sequence, from, end, record)
+      record.filled.push(...this.#kv.filledPages(sequence, from, end))
       sequence.planned = end
       sequence.lastStep = record.id
       if (end < sequence.totalLength) continue
@@ -309,7 +307,7 @@ export class Scheduler {
     for (const { sequence, end } of record.computed) {
       sequence.computed = Math.max(sequence.computed, end)
     }
-    if (this.#options.prefixCache) this.#enterFilledPages(record)
+    this.#kv.enter(record.filled)
     for (const [row, sequence] of record.sampled.entries()) {
       sequence.pending--
       if (isFinished(sequence)) continue
@@ -333,49 +331,27 @@ export class Scheduler {
       this.finish(sequence)
       onToken(sequence, -1, -1)
     }
-    this.#releases.stepDone(stepId)
+    this.#kv.stepDone(stepId)
   }
 
   /** Forgets steps that will never report (the executor failed). Pages of finished sequences become free. */
   dropInFlight(): void {
     for (const record of this.#inFlight) {
       for (const sequence of record.sampled) sequence.pending--
-      this.#releases.stepDone(record.id)
+      this.#kv.stepDone(record.id)
     }
     this.#inFlight.length = 0
   }
 
   /** @throws when reference counts, tables and states disagree (tests, and when idle) */
   checkInvariants(): void {
-    this.pool.checkInvariants()
-    this.#cache.checkInvariants()
-    const refs = new Int32Array(this.pool.numPages)
-    for (const page of this.#releases.pages()) refs[page] = (refs[page] ?? 0) + 1
-    for (const sequence of this.#running) {
-      if (sequence.state !== 'running') throw new Error(`a ${sequence.state} sequence is running`)
-      for (const [g, table] of sequence.tables.entries()) {
-        const group = this.#groups[g]
-        if (group === undefined) throw new Error('more tables than groups')
-        if (table.length < Math.ceil(sequence.planned / group.pageTokens)) {
-          throw new Error(`${sequence.planned} tokens in ${table.length} pages of group ${g}`)
-        }
-        const first = firstVisiblePage(group, sequence.planned)
-        for (const [i, page] of table.entries()) {
-          if (page >= 0) refs[page] = (refs[page] ?? 0) + 1
-          else if (i >= first) throw new Error(`page ${i} of group ${g} is still visible but freed`)
-        }
-      }
+    this.#kv.checkInvariants(this.#running)
+    for (const { state } of this.#running) {
+      if (state !== 'running') throw new Error(`a ${state} sequence is running`)
     }
     for (const sequence of this.#waiting) {
       if (sequence.state !== 'waiting') throw new Error(`a ${sequence.state} sequence is waiting`)
       if (sequence.tables.some(t => t.length > 0)) throw new Error('a waiting one holds pages')
-    }
-    for (let page = 0; page < refs.length; page++) {
-      if (refs[page] !== this.pool.refCount(page)) {
-        throw new Error(
-          `page ${page} is used ${refs[page]} times, ${this.pool.refCount(page)} counted`,
-        )
-      }
     }
     let slots = 0
     for (const s of [...this.#running, ...this.#waiting]) if (s.slot >= 0) slots++
@@ -414,47 +390,19 @@ export class Scheduler {
 
   /** Gives a waiting sequence its prefix hit when what it needs beyond it is available. */
   #takePrefix(sequence: Sequence): boolean {
-    const hit = this.#findPrefix(sequence)
-    let needed = this.#missingPages(sequence, hit.tables)
-    for (const page of hit.tables.flat()) {
-      if (page >= 0 && this.pool.refCount(page) === 0) needed++
+    const hit = this.#kv.findPrefix(sequence)
+    if (this.#running.length > 0 || this.#kv.numReturning > 0) {
+      let cost = this.#kv.costOfStart(sequence, hit)
+      for (const other of this.#running) cost += this.#kv.costToContinue(other)
+      if (cost > this.pool.numAvailable) return false
     }
-    if (this.#running.length > 0 || this.#releases.count > 0) {
-      // What admitted prompts still have to take, and a page of growth for each.
-      for (const other of this.#running) {
-        needed += this.#missingPages(other, other.tables) + this.#groups.length
-      }
-      if (needed > this.pool.numAvailable) return false
-    }
-    for (const page of hit.tables.flat()) if (page >= 0) this.pool.retain(page)
-    sequence.tables = hit.tables
-    sequence.planned = hit.tokens
-    sequence.computed = Math.max(sequence.computed, hit.tokens)
+    this.#kv.start(sequence, hit)
     if (sequence.startedMs < 0) {
       sequence.cachedTokens = hit.tokens
       this.counters.cachedTokens += hit.tokens
       this.counters.promptTokens += sequence.promptLength
     }
     return true
-  }
-
-  /** At least one token is left to compute: its logits are needed. Scored prompts need those of every token. */
-  #findPrefix(sequence: Sequence): PrefixHit {
-    return this.#options.prefixCache && sequence.options.promptLogprobs === undefined
-      ? this.#cache.find(sequence.tokens, sequence.length - 1, sequence.keys)
-      : { tokens: 0, tables: this.#groups.map(() => []) }
-  }
-
-  /** Pages still to take before the sequence's present tokens are computed; at most what its windows hold at once. */
-  #missingPages(sequence: Sequence, tables: number[][]): number {
-    let missing = 0
-    for (const [g, group] of this.#groups.entries()) {
-      const held = tables[g]?.length ?? 0
-      const more = Math.max(0, Math.ceil(sequence.totalLength / group.pageTokens) - held)
-      const live = group.window === null ? more : Math.ceil(group.window / group.pageTokens) + 1
-      missing += Math.min(more, live)
-    }
-    return missing
   }
 
   #start(sequence: Sequence, nowMs: number): void {
@@ -496,53 +444,19 @@ export class Scheduler {
    * @returns tokens there is room for; 0 when the sequence must sit this step out
    */
   #reserve(sequence: Sequence, chunk: number, planned: ReadonlySet<Sequence>): number {
-    this.#releaseBehindWindow(sequence)
+    this.#kv.releaseBehindWindow(sequence)
     for (;;) {
-      const needed = this.#pagesFor(sequence, chunk)
+      const needed = this.#kv.pagesFor(sequence, chunk)
       if (needed <= this.pool.numAvailable) break
       // Enough comes back with steps under way: nobody else has to go.
-      if (needed <= this.pool.numAvailable + this.#releases.count) return 0
+      if (needed <= this.pool.numAvailable + this.#kv.numReturning) return 0
       const victim = this.#victim(sequence, planned)
       if (victim !== undefined) this.#preempt(victim)
       else if (chunk > 1) chunk = chunk >> 1
       else return 0
     }
-    for (const [g, group] of this.#groups.entries()) {
-      const table = sequence.tables[g]
-      const end = Math.ceil((sequence.planned + chunk) / group.pageTokens)
-      while (table !== undefined && table.length < end) {
-        const page = this.pool.alloc()
-        if (page < 0) throw new Error('the pool handed out fewer pages than it promised')
-        table.push(page)
-      }
-    }
+    this.#kv.extend(sequence, chunk)
     return chunk
-  }
-
-  #pagesFor(sequence: Sequence, chunk: number): number {
-    let pages = 0
-    for (const [g, group] of this.#groups.entries()) {
-      const end = Math.ceil((sequence.planned + chunk) / group.pageTokens)
-      pages += Math.max(0, end - (sequence.tables[g]?.length ?? 0))
-    }
-    return pages
-  }
-
-  #releaseBehindWindow(sequence: Sequence): void {
-    for (const [g, group] of this.#groups.entries()) {
-      if (group.window === null) continue
-      const table = sequence.tables[g] ?? []
-      for (
-        let i = Math.min(firstVisiblePage(group, sequence.planned), table.length) - 1;
-        i >= 0;
-        i--
-      ) {
-        const page = table[i] ?? -1
-        if (page < 0) break
-        table[i] = -1
-        this.#releases.after(sequence.lastStep, page)
-      }
-    }
   }
 
   /** Whose pages go first: paused sequences, then the latest arrival behind `sequence`. */
@@ -563,22 +477,11 @@ export class Scheduler {
   /** Takes a running sequence's pages; it will recompute its tokens, with the same result. Its slot stays open. */
   #preempt(sequence: Sequence): void {
     this.counters.preemptions++
-    this.#releaseTables(sequence)
+    this.#kv.release(sequence)
     removeFrom(this.#running, sequence)
     sequence.state = 'waiting'
     sequence.planned = 0
     insertInOrder(this.#waiting, sequence)
-  }
-
-  #releaseTables(sequence: Sequence): void {
-    for (const table of sequence.tables) {
-      // Last page first: the pool takes back the oldest release first, and the start of a prefix is worth most.
-      for (let i = table.length - 1; i >= 0; i--) {
-        const page = table[i] ?? -1
-        if (page >= 0) this.#releases.after(sequence.lastStep, page)
-      }
-    }
-    sequence.tables = this.#groups.map(() => [])
   }
 
   /**
@@ -589,33 +492,15 @@ export class Scheduler {
     const forked: Sequence[] = []
     for (const follower of leader.followers) {
       if (follower.state !== 'forking') continue
-      const partial = this.#groups.filter(g => leader.planned % g.pageTokens !== 0).length
       if (
         this.#running.length >= this.#options.maxSequences ||
         this.#numOpenSlots >= this.#options.maxSlots ||
-        partial > this.pool.numAvailable
+        !this.#kv.fork(leader, follower, copies)
       ) {
         this.#enqueueFollower(follower)
         continue
       }
       this.#forking.delete(follower)
-      for (const [g, group] of this.#groups.entries()) {
-        const table = leader.tables[g] ?? []
-        follower.tables[g] = table.map((page, i) => {
-          const full = (i + 1) * group.pageTokens <= leader.planned
-          if (full) {
-            if (page >= 0) this.pool.retain(page)
-            return page
-          }
-          const copy = this.pool.alloc()
-          copies.from.push(page)
-          copies.to.push(copy)
-          return copy
-        })
-      }
-      for (const [pageTokens, keys] of leader.keys) follower.keys.set(pageTokens, keys.clone())
-      follower.planned = leader.planned
-      follower.computed = leader.planned
       follower.lastStep = stepId
       this.#start(follower, leader.startedMs)
       forked.push(follower)
@@ -643,26 +528,6 @@ export class Scheduler {
       const row = this.#builder.addLogitRow(firstRow + p - from)
       score.push({ sequence, row, position: p + 1 })
       sequence.scored = p + 1
-    }
-  }
-
-  #noteFilledPages(sequence: Sequence, from: number, end: number, record: StepRecord): void {
-    if (!this.#options.prefixCache) return
-    for (const [group, { pageTokens }] of this.#groups.entries()) {
-      const table = sequence.tables[group] ?? []
-      for (let i = Math.floor(from / pageTokens); (i + 1) * pageTokens <= end; i++) {
-        record.filled.push({ sequence, group, index: i, page: table[i] ?? -1 })
-      }
-    }
-  }
-
-  #enterFilledPages(record: StepRecord): void {
-    for (const { sequence, group, index, page } of record.filled) {
-      const pageTokens = this.#groups[group]?.pageTokens ?? 1
-      const keys = sequence.keys.get(pageTokens)
-      // A token drawn for a sequence that had finished was never kept.
-      if (page < 0 || keys === undefined || (index + 1) * pageTokens > sequence.length) continue
-      this.#cache.enter(group, keys.key(index, sequence.tokens), page)
     }
   }
 }
