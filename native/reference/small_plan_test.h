@@ -8,6 +8,8 @@
 #include "plan/backend.h"
 #include "testing/testing.h"
 
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // g++ 12 means designated ones too: tests name what an op needs
+
 namespace mistralrs::testing {
 
 // `count` tokens of one sequence from `position` on: token ids first, first + 1, ...; pages[g] of group g; no logit rows.
@@ -26,7 +28,8 @@ inline Batch oneSequence(int count, int position, std::vector<std::vector<int32_
 struct SmallPlan {
   Plan plan;
   std::vector<Weight> weights;
-  BackendOptions options{.threads = 2, .maxTokens = 16, .maxSequences = 4, .maxLogitRows = 8, .numPages = 4, .pageBytes = 4096, .poison = true};
+  BackendOptions options{
+      .threads = 2, .maxTokens = 16, .maxSequences = 4, .maxLogitRows = 8, .numPages = 4, .pageBytes = 4096, .poison = true};
 
   // A weight of float32 values, [rows, cols].
   int weight(int64_t rows, std::vector<float> values) {
