@@ -3,14 +3,16 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadNative } from '../../runtime/loadNative.ts'
 import type { Isa } from '../../runtime/native.ts'
-import { type GoldenOptions, type GoldenOutcome, runGolden } from './runGolden.ts'
+import { type GoldenOptions, type GoldenOutcome, runGolden, runRealGolden } from './runGolden.ts'
 
-const usage = `npm run golden -- DIR… [--backend reference|cpu|both] [--isa generic|avx2|avx512] [--threads N]
+const usage = `npm run golden -- DIR… [--backend reference|cpu|both] [--isa generic|avx2|avx512] [--threads N] [--model NAME=PATH]…
 
-Compares models with their golden.json. DIR is a model folder or holds model folders.
+Compares models with their golden.json. DIR is a model folder or holds model folders. A NAME.logits-golden.json in or below
+it is compared with the model that --model gives for NAME.
 Exit code: 0 all agree, 1 something does not, 2 wrong arguments, 3 nothing ran.`
 
 const isas: readonly string[] = ['generic', 'avx2', 'avx512'] satisfies Isa[]
+const realSuffix = '.logits-golden.json'
 const weightFiles = ['config.json', 'adapter_config.json']
 
 function isModelFolder(folder: string): boolean {
@@ -28,7 +30,20 @@ function modelFolders(folder: string, depth = 2): string[] {
   return [...here, ...below].sort()
 }
 
-function parseOptions(): { folders: string[]; options: GoldenOptions } | undefined {
+/** Goldens of published models, whose files are elsewhere. */
+function realGoldens(folder: string): string[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return names.filter(name => name.endsWith(realSuffix)).map(name => path.join(folder, name))
+}
+
+interface Arguments {
+  folders: string[]
+  options: GoldenOptions
+  /** Path of each published model by the name of its golden. */
+  models: Map<string, string>
+}
+
+function parseOptions(): Arguments | undefined {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -36,6 +51,7 @@ function parseOptions(): { folders: string[]; options: GoldenOptions } | undefin
         backend: { type: 'string', default: 'both' },
         isa: { type: 'string' },
         threads: { type: 'string', default: '2' },
+        model: { type: 'string', multiple: true, default: [] },
       },
     })
     const threads = Number(values.threads)
@@ -47,7 +63,13 @@ function parseOptions(): { folders: string[]; options: GoldenOptions } | undefin
       return undefined
     }
     const isa = values.isa === undefined ? {} : { isa: values.isa as Isa }
-    return { folders: positionals, options: { backends: chosen, ...isa, threads } }
+    const models = new Map<string, string>()
+    for (const given of values.model) {
+      const [name = '', ...file] = given.split('=')
+      if (!existsSync(file.join('='))) return undefined
+      models.set(name, file.join('='))
+    }
+    return { folders: positionals, options: { backends: chosen, ...isa, threads }, models }
   } catch {
     return undefined
   }
@@ -94,19 +116,29 @@ async function main(): Promise<number> {
     console.error(usage)
     return 2
   }
+  const { folders, options, models } = parsed
   const native = await loadNative()
   console.log(row(header))
   let ran = 0
   let failed = 0
-  for (const top of parsed.folders) {
+  const report = (model: string, outcomes: readonly GoldenOutcome[]) => {
+    for (const outcome of outcomes) {
+      for (const line of describe(model, outcome)) console.log(line)
+      if (outcome.kind === 'ran') ran++
+      const isFailure = outcome.kind === 'ran' && outcome.comparison.failures.length > 0
+      if (outcome.kind === 'failed' || isFailure) failed++
+    }
+  }
+  for (const top of folders) {
     for (const folder of modelFolders(top)) {
-      const model = path.relative(top, folder) || path.basename(folder)
-      for (const outcome of await runGolden(native, folder, parsed.options)) {
-        for (const line of describe(model, outcome)) console.log(line)
-        if (outcome.kind === 'ran') ran++
-        const isFailure = outcome.kind === 'ran' && outcome.comparison.failures.length > 0
-        if (outcome.kind === 'failed' || isFailure) failed++
-      }
+      const name = path.relative(top, folder) || path.basename(folder)
+      report(name, await runGolden(native, folder, options))
+    }
+    for (const file of realGoldens(top)) {
+      const name = path.basename(file, realSuffix)
+      const model = models.get(name)
+      if (model) report(name, await runRealGolden(native, file, model, options))
+      else console.log(`${row([name, '-', 'skipped'])}: no --model ${name}=PATH`)
     }
   }
   console.log(`${ran} runs, ${failed} failed`)

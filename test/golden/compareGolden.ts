@@ -1,4 +1,4 @@
-import type { Golden, GoldenCase } from './goldenFile.ts'
+import type { Golden, GoldenCase, RealGolden } from './goldenFile.ts'
 import type { NativeSession } from './nativeSession.ts'
 import { probeBefore } from './planProbe.ts'
 
@@ -36,14 +36,7 @@ export async function compareGolden(
   session: NativeSession,
   bars: Bars,
 ): Promise<Comparison> {
-  const result: Comparison = {
-    worst: 0,
-    rms: 0,
-    greedy: { equal: 0, of: 0 },
-    chat: { equal: 0, of: 0 },
-    argmax: { equal: 0, of: 0 },
-    failures: [],
-  }
+  const result = newComparison()
   const fail = (text: string) => result.failures.push(text)
   for (const item of golden.cases) {
     const last = await comparePositions(item, session, bars, result.argmax)
@@ -61,11 +54,53 @@ export async function compareGolden(
     const generated = await session.greedy(golden.chat.input_ids, tokens.length)
     count(result.chat, compareGreedy(tokens, margins, generated, bars.margin))
   }
+  failOnTallies(result)
+  return result
+}
+
+/** Feeds each golden continuation of a published model and compares the best tokens at every step. */
+export async function compareRealGolden(
+  golden: RealGolden,
+  session: NativeSession,
+  bars: Bars,
+): Promise<Comparison> {
+  const result = newComparison()
+  for (const { input_ids: prompt, steps } of golden.cases) {
+    const fed = [...prompt, ...steps.slice(0, -1).map(step => step.token)]
+    let position = 0
+    for await (const logits of session.allLogits(fed)) {
+      const step = steps[position++ - prompt.length + 1]
+      if (!step) continue
+      if (step.margin >= bars.margin) {
+        count(result.argmax, { equal: argmax(logits) === step.token ? 1 : 0, of: 1 })
+      }
+      const scale = standardDeviation(logits)
+      const differences = step.top5.map(([id, logit]) => (logits[id] ?? Number.NaN) - logit)
+      const largest = Math.max(...differences.map(difference => Math.abs(difference) / scale))
+      result.worst = Math.max(largest, result.worst)
+      const squares = differences.reduce((sum, difference) => sum + difference ** 2, 0)
+      result.rms = Math.max(result.rms, Math.sqrt(squares / differences.length) / scale)
+    }
+    const margins = steps.map(step => step.margin)
+    const tokens = steps.map(step => step.token)
+    const generated = await session.greedy(prompt, tokens.length)
+    count(result.greedy, compareGreedy(tokens, margins, generated, bars.margin))
+  }
+  check('best five logits', result, bars, text => result.failures.push(text))
+  failOnTallies(result)
+  return result
+}
+
+function newComparison(): Comparison {
+  const none = () => ({ equal: 0, of: 0 })
+  return { worst: 0, rms: 0, greedy: none(), chat: none(), argmax: none(), failures: [] }
+}
+
+function failOnTallies(result: Comparison): void {
   for (const kind of ['argmax', 'greedy', 'chat'] as const) {
     const { equal, of } = result[kind]
-    if (equal < of) fail(`${kind}: ${equal} of ${of} agree`)
+    if (equal < of) result.failures.push(`${kind}: ${equal} of ${of} agree`)
   }
-  return result
 }
 
 /** Best token wherever the golden's lead is clear; returns the last position's logits. */
@@ -125,8 +160,7 @@ function check(
 
 function distanceOf(values: Float32Array, golden: readonly number[]) {
   if (values.length !== golden.length) return { worst: Number.NaN, rms: Number.NaN }
-  const mean = golden.reduce((sum, x) => sum + x, 0) / golden.length
-  const std = Math.sqrt(golden.reduce((sum, x) => sum + (x - mean) ** 2, 0) / golden.length)
+  const std = standardDeviation(golden)
   let worst = 0
   let squares = 0
   golden.forEach((x, i) => {
@@ -136,6 +170,15 @@ function distanceOf(values: Float32Array, golden: readonly number[]) {
     squares += difference ** 2
   })
   return { worst: worst / std, rms: Math.sqrt(squares / golden.length) / std }
+}
+
+function standardDeviation(values: Float32Array | readonly number[]): number {
+  let [sum, squares] = [0, 0]
+  for (const x of values) {
+    sum += x
+    squares += x * x
+  }
+  return Math.sqrt(squares / values.length - (sum / values.length) ** 2)
 }
 
 /** Counts tokens up to the first margin too small to decide, and stops at the first that differs. */

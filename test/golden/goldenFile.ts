@@ -38,3 +38,26 @@ export async function readGolden(folder: string, names: readonly string[]): Prom
   if (raw?.cases?.[0]?.embedding) throw new UnsupportedGoldenError('embedding model')
   return schema.parse(raw)
 }
+
+const realSchema = z.object({
+  cases: z.array(
+    z.object({
+      kind: z.string(),
+      input_ids: ids,
+      steps: z.array(
+        z.object({
+          token: z.number(),
+          margin: z.number(),
+          top5: z.array(z.tuple([z.number(), z.number()])),
+        }),
+      ),
+    }),
+  ),
+})
+
+export type RealGolden = z.output<typeof realSchema>
+
+/** Reads a `NAME.logits-golden.json` of `tools/make_real_goldens.py`. */
+export async function readRealGolden(file: string): Promise<RealGolden> {
+  return realSchema.parse(JSON.parse(await readFile(file, 'utf8')))
+}

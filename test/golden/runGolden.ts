@@ -2,8 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { UnsupportedModelError } from '../../runtime/config/unsupportedModelError.ts'
 import { type PreparedModel, prepareModel } from '../../runtime/models/loadModel.ts'
 import type { Isa, NativeBinding } from '../../runtime/native.ts'
-import { type Bars, type Comparison, compareGolden } from './compareGolden.ts'
-import { type Golden, readGolden, UnsupportedGoldenError } from './goldenFile.ts'
+import { type Bars, type Comparison, compareGolden, compareRealGolden } from './compareGolden.ts'
+import { type Golden, readGolden, readRealGolden, UnsupportedGoldenError } from './goldenFile.ts'
 import { NativeSession } from './nativeSession.ts'
 
 export interface GoldenOptions {
@@ -17,7 +17,7 @@ export interface GoldenOptions {
 export type GoldenOutcome =
   | { kind: 'unsupported'; reason: string }
   | { kind: 'failed'; backend: string; reason: string }
-  | { kind: 'ran'; backend: string; comparison: Comparison; determinism?: string; note?: string }
+  | { kind: 'ran'; backend: string; comparison: Comparison; determinism?: string }
 
 /** `max |difference| / std(logits)` of float32 arithmetic in another order, and of fast float32 kernels. */
 const referenceBars: Bars = { worst: 3e-4, margin: 5e-3 }
@@ -40,46 +40,93 @@ export async function runGolden(
     golden = await readGolden(folder, await readdir(folder))
     prepared = await prepareModel(folder, { fuse: options.fuse ?? true })
   } catch (error) {
-    if (error instanceof UnsupportedModelError || error instanceof UnsupportedGoldenError) {
-      return [{ kind: 'unsupported', reason: error.message }]
-    }
-    return [{ kind: 'failed', backend: '-', reason: String(error) }]
+    return [asOutcome(error)]
   }
-  const outcomes: GoldenOutcome[] = []
-  for (const backend of options.backends) {
-    try {
-      outcomes.push(await runBackend(native, golden, prepared, backend, options))
-    } catch (error) {
-      outcomes.push({ kind: 'failed', backend, reason: String(error) })
-    }
+  const runs = [...golden.cases, ...(golden.chat ? [golden.chat] : [])]
+  const subject: Subject = {
+    prepared,
+    maxLength: Math.max(...runs.map(run => run.input_ids.length + run.greedy.tokens.length)),
+    prompts: golden.cases.map(item => item.input_ids),
+    compare: (session, bars) => compareGolden(golden, prepared.plan, session, bars),
   }
+  const outcomes = await runSubject(native, subject, options)
   if (golden.multimodal !== undefined) {
     outcomes.push({ kind: 'unsupported', reason: 'images and sound; the text cases ran' })
   }
   return outcomes
 }
 
+/** Compares a published model with a `NAME.logits-golden.json` on each backend. */
+export async function runRealGolden(
+  native: NativeBinding,
+  goldenFile: string,
+  modelPath: string,
+  options: GoldenOptions,
+): Promise<GoldenOutcome[]> {
+  try {
+    const golden = await readRealGolden(goldenFile)
+    const prepared = await prepareModel(modelPath, { fuse: options.fuse ?? true })
+    const lengths = golden.cases.map(item => item.input_ids.length + item.steps.length)
+    const subject: Subject = {
+      prepared,
+      maxLength: Math.max(...lengths),
+      prompts: golden.cases.map(item => item.input_ids),
+      compare: (session, bars) => compareRealGolden(golden, session, bars),
+    }
+    return await runSubject(native, subject, options)
+  } catch (error) {
+    return [asOutcome(error)]
+  }
+}
+
+function asOutcome(error: unknown): GoldenOutcome {
+  if (error instanceof UnsupportedModelError || error instanceof UnsupportedGoldenError) {
+    return { kind: 'unsupported', reason: error.message }
+  }
+  return { kind: 'failed', backend: '-', reason: String(error) }
+}
+
+/** A model with what it is compared with. */
+interface Subject {
+  prepared: PreparedModel
+  maxLength: number
+  prompts: number[][]
+  compare(session: NativeSession, bars: Bars): Promise<Comparison>
+}
+
+async function runSubject(
+  native: NativeBinding,
+  subject: Subject,
+  options: GoldenOptions,
+): Promise<GoldenOutcome[]> {
+  const outcomes: GoldenOutcome[] = []
+  for (const backend of options.backends) {
+    try {
+      outcomes.push(await runBackend(native, subject, backend, options))
+    } catch (error) {
+      outcomes.push({ kind: 'failed', backend, reason: String(error) })
+    }
+  }
+  return outcomes
+}
+
 async function runBackend(
   native: NativeBinding,
-  golden: Golden,
-  prepared: PreparedModel,
+  { prepared, maxLength, prompts, compare }: Subject,
   backend: 'reference' | 'cpu',
   options: GoldenOptions,
 ): Promise<GoldenOutcome> {
-  const runs = [...golden.cases, ...(golden.chat ? [golden.chat] : [])]
-  const maxLength = Math.max(...runs.map(run => run.input_ids.length + run.greedy.tokens.length))
   const isa = options.isa && backend === 'cpu' ? { isa: options.isa } : {}
   const open = (threads: number) =>
     NativeSession.open(native, prepared, { backend, ...isa, threads, maxLength })
   const session = await open(options.threads)
   try {
-    const bars = barsFor(prepared, backend)
-    const comparison = await compareGolden(golden, prepared.plan, session, bars)
-    const name = backend === 'cpu' ? `cpu ${session.model.info.isa}` : backend
-    if (backend === 'reference') return { kind: 'ran', backend: name, comparison }
+    const comparison = await compare(session, barsFor(prepared, backend))
+    if (backend === 'reference') return { kind: 'ran', backend, comparison }
+    const name = `cpu ${session.model.info.isa}`
     const other = await open(options.threads === 1 ? 2 : 1)
     try {
-      const determinism = await compareBitwise(golden, session, other)
+      const determinism = await compareBitwise(prompts, session, other)
       if (determinism !== 'bitwise') comparison.failures.push(determinism)
       return { kind: 'ran', backend: name, comparison, determinism }
     } finally {
@@ -100,18 +147,19 @@ function barsFor(prepared: PreparedModel, backend: 'reference' | 'cpu'): Bars {
 
 /** Last logits must have the same bits however the prompt is cut and whatever the number of threads. */
 async function compareBitwise(
-  golden: Golden,
+  prompts: readonly number[][],
   session: NativeSession,
   other: NativeSession,
 ): Promise<string> {
-  for (const { name, input_ids: tokens } of golden.cases) {
+  for (const tokens of prompts) {
+    const where = `prompt of ${tokens.length}`
     const whole = await session.lastLogits(tokens)
     for (const chunk of chunks) {
       if (chunk >= tokens.length) continue
-      if (!sameBits(whole, await session.lastLogits(tokens, chunk)))
-        return `${name}: chunk ${chunk} differs`
+      const pieces = await session.lastLogits(tokens, chunk)
+      if (!sameBits(whole, pieces)) return `${where}: chunk ${chunk} differs`
     }
-    if (!sameBits(whole, await other.lastLogits(tokens))) return `${name}: thread count differs`
+    if (!sameBits(whole, await other.lastLogits(tokens))) return `${where}: threads differ`
   }
   return 'bitwise'
 }

@@ -1,0 +1,104 @@
+import { readdirSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { rewrites } from '../../runtime/graph/rewrites.ts'
+import { loadNative } from '../../runtime/loadNative.ts'
+import { prepareModel } from '../../runtime/models/loadModel.ts'
+import type { NativeBinding } from '../../runtime/native.ts'
+import { readGolden } from './goldenFile.ts'
+import { NativeSession } from './nativeSession.ts'
+import { probeBefore } from './planProbe.ts'
+import { runGolden } from './runGolden.ts'
+
+const goldens = path.join(import.meta.dirname, '../goldens')
+const families = readdirSync(goldens)
+
+const native = await addon()
+
+async function addon(): Promise<NativeBinding | undefined> {
+  try {
+    return await loadNative()
+  } catch (error) {
+    console.log(`skipped: the addon does not load (npm run build): ${error}`)
+    return undefined
+  }
+}
+
+describe.skipIf(!native).each(families)('%s against its golden', family => {
+  const folder = path.join(goldens, family)
+  const isas = native?.cpuInfo().isas ?? []
+
+  it.each(['reference', ...isas])('%s', async variant => {
+    if (!native) return
+    const isa = isas.find(known => known === variant)
+    const backend = isa ? 'cpu' : 'reference'
+    const options = { backends: [backend], threads: 2, ...(isa ? { isa } : {}) } as const
+    for (const outcome of await runGolden(native, folder, options)) {
+      expect(outcome).toMatchObject({ kind: 'ran', comparison: { failures: [] } })
+    }
+  })
+})
+
+// Which families have a match for each rewrite; every other pair must leave the plan as it is.
+const used: Record<string, string[]> = {
+  'gated-linear': families,
+  'parallel-linears': families,
+  'norm-prologue': families,
+  'linear-residual': families.filter(family => !family.startsWith('gemma')),
+  'norm-residual': families.filter(family => family.startsWith('gemma')),
+  // Needs norm-residual first.
+  'norm-scale': [],
+  'norm-rope': families.filter(family => /^(gemma|qwen3|gguf)/.test(family)),
+}
+
+describe.skipIf(!native).each(families)('%s fused as it is unfused', family => {
+  it.each(rewrites.map(rewrite => rewrite.name))('%s', async name => {
+    if (!native) return
+    const folder = path.join(goldens, family)
+    const golden = await readGolden(folder, readdirSync(folder))
+    const tokens = golden.cases.find(item => item.input_ids.length > 30)?.input_ids ?? []
+    const index = rewrites.findIndex(rewrite => rewrite.name === name)
+    const chosen =
+      name === 'norm-scale' ? rewrites.slice(0, index + 1) : rewrites.slice(index, index + 1)
+    const [plain, fused] = await Promise.all([
+      prepareModel(folder, { fuse: false }),
+      prepareModel(folder, { fuse: chosen }),
+    ])
+    if (name !== 'norm-scale') {
+      expect(fused.plan !== plain.plan).toBe(used[name]?.includes(family))
+    }
+    const options = { backend: 'reference', threads: 2, maxLength: tokens.length } as const
+    const logits: Float32Array[] = []
+    for (const prepared of [plain, fused]) {
+      const session = await NativeSession.open(native, prepared, options)
+      logits.push(await session.lastLogits(tokens))
+      await session.dispose()
+    }
+    const [a = new Float32Array(), b = new Float32Array()] = logits
+    expect(a.length).toBe(b.length)
+    a.forEach((value, i) => {
+      expect(Math.abs(value - (b[i] ?? Number.NaN))).toBeLessThan(1e-4)
+    })
+  })
+})
+
+describe('probeBefore', () => {
+  const plan = [
+    'weight w1 rows=1 cols=4 name=model.layers.1.input_layernorm.weight',
+    'weight w11 rows=1 cols=4 name=other.weight',
+    'op embed out=b0 weight=w0 scale=1',
+    'op linear in=b0 out=b1 weights=w11',
+    'op linear in=b2 out=b3 weights=w5,w6 norm=w1 eps=1 offset=0',
+    'op select_rows in=b4 out=b5',
+  ].join('\n')
+
+  it('finds the input of the op that reads a weight', () => {
+    const name = 'model.layers.1.input_layernorm.weight'
+    expect(probeBefore(plan, name)).toEqual({ op: 1, buffer: 'b2' })
+  })
+
+  it('takes the end of the layers where there is no such layer', () => {
+    const name = 'model.layers.9.input_layernorm.weight'
+    expect(probeBefore(plan, name)).toEqual({ op: 2, buffer: 'b4' })
+  })
+})
