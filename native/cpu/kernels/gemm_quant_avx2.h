@@ -87,6 +87,9 @@ inline __m256i broadcastQuad(const int8_t* q) {
   return _mm256_set1_epi32(four);
 }
 
+// Keeps GCC from reassociating integer sums: it would compute all products first and spill them (Q4_1 97 instead of 138 GMAC/s).
+inline void inOrder(__m256i& sum) { __asm__("" : "+x"(sum)); }
+
 // Dot products of group `g` for N rows of activations: dot[t][half]. quad(j, half) gives the codes.
 template <class F, int N, typename Quad>
 inline void dotGroup(Quad quad, int g, const QuantRecord* x, __m256i (&dot)[N][2]) {
@@ -104,6 +107,7 @@ inline void dotGroup(Quad quad, int g, const QuantRecord* x, __m256i (&dot)[N][2
         for (int half = 0; half < 2; ++half) {
           const __m256i pairs = _mm256_maddubs_epi16(size[half], _mm256_sign_epi8(four, w[half]));
           dot[t][half] = _mm256_add_epi32(dot[t][half], _mm256_madd_epi16(pairs, ones));
+          inOrder(dot[t][half]);
         }
       }
     }
@@ -124,6 +128,7 @@ inline void dotGroup(Quad quad, int g, const QuantRecord* x, __m256i (&dot)[N][2
           for (int half = 0; half < 2; ++half) {
             const __m256i pairs = _mm256_maddubs_epi16(w[half], four);
             sum[t][half] = i == 0 ? pairs : _mm256_add_epi16(sum[t][half], pairs);
+            inOrder(sum[t][half]);
           }
         }
       }
@@ -158,24 +163,31 @@ inline void multiplyChunk(Quad quad, const ChunkScales& scales, const QuantRecor
   }
   for (int t = 0; t < N; ++t)
     for (int half = 0; half < 2; ++half) {
-      acc[t][half] = _mm256_fmadd_ps(sum[t][half], _mm256_set1_ps(x[t].scale), acc[t][half]);
+      __m256 result = _mm256_fmadd_ps(sum[t][half], _mm256_set1_ps(x[t].scale), acc[t][half]);
       if constexpr (F::kMin)
         for (int g = 0; g < F::kGroupsOfChunk; ++g) {
           const float scaledSum = F::kGroup == 32 ? x[t].scaledSum32 : x[t].scaledSum16[g];
-          acc[t][half] = _mm256_fmadd_ps(scales.min[g][half], _mm256_set1_ps(scaledSum), acc[t][half]);
+          result = _mm256_fmadd_ps(scales.min[g][half], _mm256_set1_ps(scaledSum), result);
         }
+      acc[t][half] = result;
     }
 }
 
-// Memory bound: codes go from the panel straight into the products, lines are asked for a page ahead.
+// Asks for the lines of chunk `c` a page ahead.
+template <class F>
+inline void prefetchChunk(const uint8_t* block, int c) {
+  constexpr int kShare = F::kBlockBytes / F::kChunks;
+  for (int at = 0; at < kShare + 63; at += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(block + c * kShare + 4096 + at), _MM_HINT_T0);
+}
+
+// Memory bound: codes go from the panel straight into the products.
 template <class F>
 inline void multiplyOne(const uint8_t* block, int blocks, const QuantRecord* x, __m256 (*acc)[2]) {
   for (; blocks > 0; --blocks, block += F::kBlockBytes)
 #pragma GCC unroll 1
     for (int c = 0; c < F::kChunks; ++c, ++x) {
-      constexpr int kShare = F::kBlockBytes / F::kChunks;
-      for (int at = 0; at < kShare + 63; at += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(block + c * kShare + 4096 + at), _MM_HINT_T0);
+      prefetchChunk<F>(block, c);
       const uint8_t* planes = block + F::kCodesAt + c * F::kChunkBytes;
       ChunkScales scales;
       chunkScales<F>(block, c, scales);
@@ -188,6 +200,7 @@ template <class F>
 inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x, int height, __m256 (*acc)[2]) {
   for (; blocks > 0; --blocks, block += F::kBlockBytes)
     for (int c = 0; c < F::kChunks; ++c, x += height) {
+      prefetchChunk<F>(block, c);
       const uint8_t* planes = block + F::kCodesAt + c * F::kChunkBytes;
       __m256i codes[8][2];
       for (int j = 0; j < 8; ++j)

@@ -80,6 +80,15 @@ inline __m512i broadcastQuad(const int8_t* q) {
   return _mm512_set1_epi32(four);
 }
 
+// Asks for the lines of chunk `c` a page ahead: weights are cold in the first tile of a call, and a panel is too short a stream
+// for the hardware (T = 16: 147 -> 307 GMAC/s).
+template <class F>
+inline void prefetchChunk(const uint8_t* block, int c) {
+  constexpr int kShare = F::kBlockBytes / F::kChunks;
+  for (int at = 0; at < kShare + 63; at += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(block + c * kShare + 4096 + at), _MM_HINT_T0);
+}
+
 // N rows of activations, `stride` records from column block to column block, by one panel of `blocks` blocks.
 template <class F, int N>
 inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x, int64_t stride, float* out, int64_t outStride,
@@ -94,10 +103,7 @@ inline void multiplyTile(const uint8_t* block, int blocks, const QuantRecord* x,
     if constexpr (F::kMin && F::kScale != kScalePlain) m = _mm512_sub_ps(_mm512_setzero_ps(), m);
 #pragma GCC unroll 1
     for (int c = 0; c < F::kChunks; ++c, x += stride) {
-      if constexpr (N >= 1) {
-        for (int at = 0; at < F::kBlockBytes / F::kChunks + 63; at += 64)
-          _mm_prefetch(reinterpret_cast<const char*>(block + c * (F::kBlockBytes / F::kChunks) + 4096 + at), _MM_HINT_T0);
-      }
+      prefetchChunk<F>(block, c);
       __m512i w[8];
       unpackChunk<F>(block + F::kCodesAt + c * F::kChunkBytes, w);
       __m512 s[2], min[2];
