@@ -33,24 +33,29 @@ struct Cache {
         offset(kv->layerOffset + int64_t{kvHead} * kv->pageTokens * kv->headDim * 2 * static_cast<int64_t>(sizeof(E))),
         pageTokens(kv->pageTokens), headDim(kv->headDim) {}
 
-  // Points at the blocks of keys [keyBegin, keyEnd) of the tile and at no others: their pages may be gone.
-  Tile<E> tile(int index, Visible keys) const {
+  const E* keyBlock(int block) const {
+    const int blocksPerPage = pageTokens / kKeyBlock, page = block / blocksPerPage, inPage = block % blocksPerPage;
+    return reinterpret_cast<const E*>(pool + pages[page] * pageBytes + offset) + inPage * kKeyBlock * headDim;
+  }
+
+  // Points at the blocks of `keys` of the tile and at no others: their pages may be gone. `next`: keys of the tile after it.
+  Tile<E> tile(int index, Visible keys, Visible next) const {
     Tile<E> result{};
-    const int blocksPerPage = pageTokens / kKeyBlock;
     for (int b = keys.begin / kKeyBlock; b * kKeyBlock < keys.end; ++b) {
-      const int block = index * kBlocks + b, page = block / blocksPerPage, inPage = block % blocksPerPage;
-      const E* head = reinterpret_cast<const E*>(pool + pages[page] * pageBytes + offset);
-      result.keys[b] = head + inPage * kKeyBlock * headDim;
+      result.keys[b] = result.nextKeys[b] = keyBlock(index * kBlocks + b);
       result.values[b] = result.keys[b] + pageTokens * headDim;
     }
+    if constexpr (sizeof(E) == 2)
+      for (int b = next.begin / kKeyBlock; b * kKeyBlock < next.end; ++b) result.nextKeys[b] = keyBlock((index + 1) * kBlocks + b);
     return result;
   }
 };
 
-// Keys of tile `index` that the query at `position` sees; may be empty.
-Visible visibleInTile(int index, int position, int window) {
-  const int first = window > 0 && position >= window ? position - window + 1 : 0;
-  const int begin = first - index * kTile, end = position + 1 - index * kTile;
+// Keys of tile `index` that the queries at positions first .. last see together; may be empty. They follow each other, so these
+// begin with what the first one sees and end with the last one.
+Visible visibleInTile(int index, int first, int last, int window) {
+  const int firstKey = window > 0 && first >= window ? first - window + 1 : 0;
+  const int begin = firstKey - index * kTile, end = last + 1 - index * kTile;
   const Visible v{begin > 0 ? begin : 0, end < kTile ? end : kTile};
   return v.begin < v.end ? v : Visible{0, 0};
 }
@@ -143,7 +148,8 @@ void attendBlock(const Tile<E>& tile, int index, int headDim, const Queries& que
     int order[kMaxRows], active = 0;
     for (int i = first; i < numRows && i < first + kMaxRows; ++i) {
       const int query = i / queries.groupHeads, head = i % queries.groupHeads;
-      const Visible visible = visibleInTile(index, queries.firstPosition + query, queries.window);
+      const int position = queries.firstPosition + query;
+      const Visible visible = visibleInTile(index, position, position, queries.window);
       if (visible.end == 0) continue;
       rows[active] = {queries.q + query * queries.qStride + int64_t{head} * headDim, visible, scratch.tileOut + active * padded, 0, 0};
       order[active++] = i;
@@ -169,10 +175,8 @@ void attentionOf(const KvView* kv, int kvHead, const Queries& all, const Scoring
     const int numRows = block.count * block.groupHeads, lastPosition = block.firstPosition + block.count - 1;
     for (int i = 0; i < numRows; ++i) clear(scratch.running[i], scratch.sums + i * padded, headDim);
     for (int index = firstTile(block.firstPosition, block.window); index <= lastPosition / kTile; ++index) {
-      // Queries follow each other, so what they see together begins with the first one's keys and ends with the last one's.
-      const int windowBegin = block.window > 0 && block.firstPosition >= block.window ? block.firstPosition - block.window + 1 : 0;
-      const int keyBegin = windowBegin - index * kTile, keyEnd = lastPosition + 1 - index * kTile;
-      const Tile<E> tile = cache.tile(index, {keyBegin > 0 ? keyBegin : 0, keyEnd < kTile ? keyEnd : kTile});
+      const Tile<E> tile = cache.tile(index, visibleInTile(index, block.firstPosition, lastPosition, block.window),
+                                      visibleInTile(index + 1, block.firstPosition, lastPosition, block.window));
       if constexpr (sizeof(E) == 2) {
         if (numRows >= kWidenRows) {
           attendBlock(widenTile(tile, headDim, scratch.keys, scratch.values), index, headDim, block, scoring, scratch);
@@ -196,8 +200,9 @@ void attentionTilesOf(const KvView* kv, int kvHead, int groupHeads, const float*
   const Cache<E> cache(kv, kvHead);
   const Scratch scratch(memory, headDim, rowsOfBlock(groupHeads));
   for (int index = tileBegin; index < tileEnd; ++index) {
-    const Visible visible = visibleInTile(index, position, window);
-    const Tile<E> tile = cache.tile(index, visible);
+    const Visible visible = visibleInTile(index, position, position, window);
+    const Visible next = index + 1 < tileEnd ? visibleInTile(index + 1, position, position, window) : Visible{0, 0};
+    const Tile<E> tile = cache.tile(index, visible, next);
     for (int first = 0; first < groupHeads; first += kMaxRows) {
       const int count = groupHeads - first < kMaxRows ? groupHeads - first : kMaxRows;
       Row rows[kMaxRows];

@@ -34,9 +34,18 @@ inline int paddedDim(int headDim) { return (headDim + 15) & ~15; }
 // Key blocks of one tile; null where no row in question sees a key.
 template <typename E>
 struct Tile {
-  const E* keys[kBlocks];    // [headDim][16]
-  const E* values[kBlocks];  // [16][headDim]
+  const E* keys[kBlocks];      // [headDim][16]
+  const E* values[kBlocks];    // [16][headDim]
+  const E* nextKeys[kBlocks];  // what will be read after this tile: prefetched, never used
 };
+
+// Decoding streams an f16 cache from memory in pieces of a page, too short for the hardware's prefetchers: reading keys
+// fetches the values of the same tile, reading values fetches the next tile's keys (all blocks have the same size).
+template <typename E>
+inline void prefetch([[maybe_unused]] const E* block, [[maybe_unused]] int64_t offset) {
+  if constexpr (sizeof(E) == 2)
+    if (offset % 32 == 0) __builtin_prefetch(block + offset);
+}
 
 // Keys [begin, end) of the tile that a row sees.
 struct Visible {
@@ -71,7 +80,10 @@ inline void scoreBlocks(const Tile<E>& tile, int headDim, const Row* rows, int& 
     for (int d = 0; d < headDim; ++d) {
       Vec16 k[C];
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) k[c] = load16(keys[c] + d * kKeyBlock);
+      for (int c = 0; c < C; ++c) {
+        k[c] = load16(keys[c] + d * kKeyBlock);
+        prefetch(tile.values[block + c], d * kKeyBlock);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const Vec16 x = broadcast16(q[r][d]);
@@ -134,11 +146,15 @@ inline void weighColumns(const Tile<E>& tile, int headDim, int column, int begin
     for (int c = 0; c < C; ++c) acc[r][c] = load16(rows[r].out + column + c * 16);
   for (int j = begin; j < end;) {
     const int blockEnd = (j / kKeyBlock + 1) * kKeyBlock, stop = blockEnd < end ? blockEnd : end;
-    const E* v = tile.values[j / kKeyBlock] + (j % kKeyBlock) * headDim + column;
-    for (; j < stop; ++j, v += headDim) {
+    int64_t at = (j % kKeyBlock) * headDim + column;
+    const E *v = tile.values[j / kKeyBlock] + at, *next = tile.nextKeys[j / kKeyBlock];
+    for (; j < stop; ++j, v += headDim, at += headDim) {
       Vec16 value[C];
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) value[c] = loadColumns<Tail>(v + c * 16);
+      for (int c = 0; c < C; ++c) {
+        value[c] = loadColumns<Tail>(v + c * 16);
+        prefetch(next, at + c * 16);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const Vec16 p = broadcast16(weights[r * kTile + j]);
