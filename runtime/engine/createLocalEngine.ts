@@ -4,11 +4,11 @@ import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import type { TokenizerSource } from '../config/openModel.ts'
 import { loadNative } from '../loadNative.ts'
 import { type PreparedModel, prepareModel } from '../models/loadModel.ts'
-import type { Isa, KvPoolSpec, NativeModel } from '../native.ts'
+import type { Isa, LoadSpec, NativeModel } from '../native.ts'
 import { TextService } from '../text/textService.ts'
 import type { TextSource } from '../text/textSource.ts'
 import type { Isq } from '../weights/bindWeights.ts'
-import { planKvBudget } from './kvBudget.ts'
+import { type KvBudget, planKvBudget } from './kvBudget.ts'
 import { LocalEngine } from './localEngine.ts'
 import type { KvGroup } from './pages.ts'
 import type { SchedulerOptions } from './scheduler.ts'
@@ -46,14 +46,13 @@ export interface LocalEngineLoadOptions {
   generationOverrides?: Partial<GenerationDefaults>
   /** Shorter context than the model allows. */
   maxModelLen?: number
-  onProgress?: (phase: LoadPhase, done: number, total: number) => void
-  /** For tests: fill the KV pool with NaN first; wait for each step. */
+  /** Bytes of weights prepared. */
+  onProgress?: (phase: 'weights', done: number, total: number) => void
+  /** For tests: fill the KV pool with NaN first. */
   poisonKv?: boolean
+  /** For tests: 1 waits for each step. */
   depth?: 1 | 2
 }
-
-/** `prepare`: headers, plan and tokenizer, in steps; `weights`: in bytes. */
-export type LoadPhase = 'prepare' | 'weights'
 
 const defaultMaxWaiting = 256
 /** Preempted sequences keep their slots, which are small beside their pages. */
@@ -65,75 +64,102 @@ const slotsPerSequence = 4
  */
 export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<LocalEngine> {
   const started = performance.now()
-  const { onProgress = () => {} } = options
-  onProgress('prepare', 0, 2)
+  const binding = await loadNative()
   const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
-  onProgress('prepare', 1, 2)
-  const text = await TextService.load({
-    source: textSource(model.tokenizerSource),
-    ...(options.chatTemplate !== undefined && { chatTemplateOverride: options.chatTemplate }),
-  })
-  onProgress('prepare', 2, 2)
-  try {
-    const { maxSeqs } = options
-    const vocabSize = model.config.vocabSize
-    const kvType = options.kvType ?? 'f16'
-    const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
-    const kv = kvBudget(model, groups, options, kvType)
-    const scheduler: SchedulerOptions = {
-      groups,
-      numPages: kv.numPages,
-      maxSequences: maxSeqs,
-      maxBatchedTokens: Math.max(
-        maxSeqs + minPrefillTokens,
-        Math.min(options.maxBatchedTokens, kv.maxModelLen),
-      ),
-      maxLogitRows: maxSeqs + scoredRows(vocabSize),
-      maxSlots: slotsPerSequence * maxSeqs,
-      maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
-      prefixCache: options.prefixCache,
-    }
-    const pool: KvPoolSpec = {
-      numPages: kv.numPages,
+  const kvType = options.kvType ?? 'f16'
+  const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
+  const kv = kvBudget(model, groups, options, kvType)
+  const scheduler = schedulerOptions(options, groups, kv, model.config.vocabSize)
+  // Tokenizer and weights load side by side, on threads of their own.
+  const [text, native] = await bothOrNeither(
+    TextService.load({
+      source: textSource(model.tokenizerSource),
+      ...(options.chatTemplate !== undefined && { chatTemplateOverride: options.chatTemplate }),
+    }),
+    binding.load(loadSpec(model, options, scheduler, kvType), (done, total) =>
+      options.onProgress?.('weights', done, total),
+    ),
+  )
+  return new LocalEngine(
+    {
+      info: modelInfo(options, model, text, native, kv.maxModelLen),
+      report: {
+        kv: { ...kv, type: kvType },
+        native: native.info,
+        messages: model.messages,
+        loadMs: performance.now() - started,
+      },
+      generation: generationDefaults(model, text, options.generationOverrides),
+      scheduler,
+      ...(options.seed !== undefined && { seed: options.seed }),
+      ...(options.depth && { depth: options.depth }),
+    },
+    text,
+    native,
+  )
+}
+
+/** When one fails, what the other made is freed. */
+async function bothOrNeither(
+  loadingText: Promise<TextService>,
+  loadingNative: Promise<NativeModel>,
+): Promise<[TextService, NativeModel]> {
+  const [text, native] = await Promise.allSettled([loadingText, loadingNative])
+  if (text.status === 'rejected') {
+    if (native.status === 'fulfilled') await native.value.dispose()
+    throw text.reason
+  }
+  if (native.status === 'rejected') {
+    await text.value.close()
+    throw native.reason
+  }
+  return [text.value, native.value]
+}
+
+function schedulerOptions(
+  options: LocalEngineLoadOptions,
+  groups: readonly KvGroup[],
+  kv: KvBudget,
+  vocabSize: number,
+): SchedulerOptions {
+  const { maxSeqs, prefixCache } = options
+  return {
+    groups,
+    numPages: kv.numPages,
+    maxSequences: maxSeqs,
+    maxBatchedTokens: Math.max(
+      maxSeqs + minPrefillTokens,
+      Math.min(options.maxBatchedTokens, kv.maxModelLen),
+    ),
+    maxLogitRows: maxSeqs + scoredRows(vocabSize),
+    maxSlots: slotsPerSequence * maxSeqs,
+    maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
+    prefixCache,
+  }
+}
+
+function loadSpec(
+  model: PreparedModel,
+  options: LocalEngineLoadOptions,
+  scheduler: SchedulerOptions,
+  kvType: 'f16' | 'f32',
+): LoadSpec {
+  return {
+    plan: model.plan,
+    weights: model.weights,
+    backend: options.backend ?? 'cpu',
+    ...(options.isa && { isa: options.isa }),
+    threads: options.threads,
+    maxTokens: scheduler.maxBatchedTokens,
+    maxSequences: scheduler.maxSequences,
+    maxLogitRows: scheduler.maxLogitRows,
+    maxSlots: scheduler.maxSlots,
+    kv: {
+      numPages: scheduler.numPages,
       pageBytes: model.pageBytes(kvType),
       type: kvType,
       ...(options.poisonKv && { poison: true }),
-    }
-    const native = await loadNative().load(
-      {
-        plan: model.plan,
-        weights: model.weights,
-        backend: options.backend ?? 'cpu',
-        ...(options.isa && { isa: options.isa }),
-        threads: options.threads,
-        maxTokens: scheduler.maxBatchedTokens,
-        maxSequences: maxSeqs,
-        maxLogitRows: scheduler.maxLogitRows,
-        maxSlots: scheduler.maxSlots,
-        kv: pool,
-      },
-      (done, total) => onProgress('weights', done, total),
-    )
-    return new LocalEngine(
-      {
-        info: modelInfo(options, model, text, native, kv.maxModelLen),
-        report: {
-          kv: { ...kv, type: kvType },
-          native: native.info,
-          messages: model.messages,
-          loadMs: performance.now() - started,
-        },
-        generation: generationDefaults(model, text, options.generationOverrides),
-        scheduler,
-        ...(options.seed !== undefined && { seed: options.seed }),
-        ...(options.depth && { depth: options.depth }),
-      },
-      text,
-      native,
-    )
-  } catch (error) {
-    await text.close()
-    throw error
+    },
   }
 }
 
