@@ -44,16 +44,26 @@ inline void multiplyTile(const uint8_t* panels, int64_t panelBytes, int32_t cols
   const Type* w[P];
   for (int t = 0; t < N; ++t) rows[t] = x + t * stride;
   for (int p = 0; p < P; ++p) w[p] = reinterpret_cast<const Type*>(panels + p * panelBytes);
-#pragma GCC unroll 4
-  for (int64_t k = 0; k < cols; ++k) {
-    F32 broadcast[N];
-    for (int t = 0; t < N; ++t) broadcast[t] = simd::set1(rows[t][k]);
+  const auto step = [&](int64_t k) {
+    F32 weights[P][kVectors];
     for (int p = 0; p < P; ++p)
-      for (int v = 0; v < kVectors; ++v) {
-        const F32 weights = Element::load(w[p] + k * kPanelRows + v * kLanes);
-        for (int t = 0; t < N; ++t) acc[p][t][v] = simd::fma(weights, broadcast[t], acc[p][t][v]);
-      }
+      for (int v = 0; v < kVectors; ++v) weights[p][v] = Element::load(w[p] + k * kPanelRows + v * kLanes);
+    for (int t = 0; t < N; ++t) {
+      const F32 broadcast = simd::set1(rows[t][k]);
+      for (int p = 0; p < P; ++p)
+        for (int v = 0; v < kVectors; ++v) acc[p][t][v] = simd::fma(weights[p][v], broadcast, acc[p][t][v]);
+    }
+  };
+  constexpr int kUnroll = 4;
+  int64_t k = 0;
+  for (; k + kUnroll <= cols; k += kUnroll) {
+    for (int p = 0; p < P; ++p)  // panels are too short as streams for the hardware to ask ahead
+      for (int at = 0; at < kUnroll * kPanelRows; at += 64 / static_cast<int>(sizeof(Type)))
+        __builtin_prefetch(w[p] + k * kPanelRows + 4096 / sizeof(Type) + at);
+#pragma GCC unroll 4
+    for (int i = 0; i < kUnroll; ++i) step(k + i);
   }
+  for (; k < cols; ++k) step(k);
   for (int t = 0; t < N; ++t) {
     float* to = out.at + t * out.stride;
     for (int p = 0; p < P; ++p)
@@ -69,7 +79,7 @@ inline void multiplyTile(const uint8_t* panels, int64_t panelBytes, int32_t cols
 
 template <class Element, int P>
 void multiplyRows(const uint8_t* panels, int64_t panelBytes, int32_t cols, const FloatRows* x, int32_t numRows, Output out) {
-  constexpr int kTile = kVectors == 1 ? 8 : kVectors == 2 ? 4 : 2;  // P * kTile * kVectors accumulators fit the registers for P = 2, 1, 1
+  constexpr int kTile = kVectors == 1 ? 8 : kVectors == 2 ? 6 : 2;  // accumulators: 16 of 32 registers, 12 of 16, 8 of 16
   const float* row = x->x;
   int32_t t = 0;
   const auto step = [&](int n) { t += n, row += n * x->stride, out.at += n * out.stride; };
