@@ -1,7 +1,8 @@
-import { Template } from '@huggingface/jinja'
 import type { ChatPrompt, JsonObject } from '../../edge/engine.ts'
 import { contentText, toTemplateMessages } from './chatMessages.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
+import { JinjaError } from './jinja/errors.ts'
+import { JinjaTemplate } from './jinja/template.ts'
 
 export interface SpecialTokenTexts {
   bos_token?: string
@@ -33,9 +34,16 @@ export class ChatTemplate {
   readonly traits: TemplateTraits
   readonly #source: ChatTemplateSource
   readonly #specialTokens: SpecialTokenTexts
-  readonly #compiled = new Map<string, Template>()
+  readonly #now: () => Date
+  readonly #compiled = new Map<string, JinjaTemplate>()
 
-  constructor(source: ChatTemplateSource, specialTokens: SpecialTokenTexts) {
+  /** @param now the clock that templates print dates from */
+  constructor(
+    source: ChatTemplateSource,
+    specialTokens: SpecialTokenTexts,
+    now: () => Date = () => new Date(),
+  ) {
+    this.#now = now
     this.#source = source
     this.#specialTokens = specialTokens
     this.traits = templateTraits(source)
@@ -75,18 +83,18 @@ export class ChatTemplate {
   renderVariables(variables: JsonObject): string {
     const template = this.#template(variables.tools !== null && variables.tools !== undefined)
     try {
-      return template.render({ ...this.#specialTokens, ...variables })
+      return template.render({ ...this.#specialTokens, ...variables }, this.#now)
     } catch (cause) {
-      throw new ChatTemplateError(cause instanceof Error ? cause.message : String(cause), { cause })
+      throw new ChatTemplateError(describeFailure(cause), { cause })
     }
   }
 
-  #template(hasTools: boolean): Template {
+  #template(hasTools: boolean): JinjaTemplate {
     const text = selectTemplate(this.#source, hasTools)
     const compiled = this.#compiled.get(text)
     if (compiled) return compiled
     try {
-      const template = new Template(text)
+      const template = new JinjaTemplate(text)
       this.#compiled.set(text, template)
       return template
     } catch (cause) {
@@ -94,6 +102,18 @@ export class ChatTemplate {
       throw new ChatTemplateError(`the model's chat template cannot be used: ${detail}`, { cause })
     }
   }
+}
+
+/** What the template says itself, else what went wrong in it. */
+function describeFailure(cause: unknown): string {
+  if (cause instanceof JinjaError) {
+    return cause.kind === 'TemplateError'
+      ? cause.message
+      : `the chat template failed on this conversation: ${cause.kind}: ${cause.message}`
+  }
+  // Recursion without an end.
+  if (cause instanceof RangeError) return 'the chat template nests too deeply'
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 function selectTemplate(source: ChatTemplateSource, hasTools: boolean): string {
