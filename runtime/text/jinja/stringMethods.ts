@@ -78,9 +78,11 @@ const methods: Record<string, Method> = {
     const sign = /^[-+]/.exec(text)?.[0] ?? ''
     return sign + text.slice(sign.length).padStart(width - sign.length, '0')
   },
-  ljust: (text, call) => justify(text, call, 'ljust', 0),
-  rjust: (text, call) => justify(text, call, 'rjust', 1),
-  center: (text, call) => justify(text, call, 'center', 0.5),
+  ljust: (text, call) =>
+    justify(text, call, 'ljust', (all, width, fill) => all.padEnd(width, fill)),
+  rjust: (text, call) =>
+    justify(text, call, 'rjust', (all, width, fill) => all.padStart(width, fill)),
+  center: (text, call) => justify(text, call, 'center', centerText),
   expandtabs: (text, call) => {
     const size = new Bound('expandtabs', call, ['tabsize']).integer('tabsize', 8)
     return text.replace(/([^\t\n]*)\t/g, (_, before: string) =>
@@ -134,21 +136,18 @@ function split(text: string, call: CallArguments, name: 'split' | 'rsplit'): str
     : [parts.slice(0, parts.length - limit).join(separator), ...parts.slice(parts.length - limit)]
 }
 
-/** Runs of white space separate; what is left after `limit` splits keeps its inner spaces. */
+/** Runs of white space separate; what is left after `limit` splits keeps its spaces. */
 function splitSpace(text: string, limit: number, name: 'split' | 'rsplit'): string[] {
   const matches = [...text.matchAll(words)]
   if (limit < 0 || matches.length <= limit + 1) return matches.map(match => match[0])
   if (name === 'split') {
     const rest = text.slice(matches[limit]?.index)
-    return [
-      ...matches.slice(0, limit).map(match => match[0]),
-      strip(rest, null, { left: false, right: true }),
-    ]
+    return [...matches.slice(0, limit).map(match => match[0]), rest]
   }
   const kept = matches.slice(matches.length - limit)
   const last = matches[matches.length - limit - 1]
   const head = text.slice(0, (last?.index ?? 0) + (last?.[0].length ?? 0))
-  return [strip(head, null, { left: true, right: false }), ...kept.map(match => match[0])]
+  return [head, ...kept.map(match => match[0])]
 }
 
 function separatorOf(call: CallArguments, name: string): string {
@@ -201,10 +200,21 @@ function found(at: number): number {
   return at
 }
 
-function justify(text: string, call: CallArguments, name: string, left: number): string {
+function justify(
+  text: string,
+  call: CallArguments,
+  name: string,
+  pad: (text: string, width: number, fill: string) => string,
+): string {
   const args = new Bound(name, call, ['width', 'fillchar'])
-  const missing = Math.max(0, args.integer('width') - Array.from(text).length)
-  const fill = args.text('fillchar', ' ')
-  const before = Math.floor(missing * left)
-  return fill.repeat(before) + text + fill.repeat(missing - before)
+  // Widths count characters; surrogate pairs count twice in `padStart`.
+  const width = args.integer('width') + text.length - Array.from(text).length
+  return pad(text, width, args.text('fillchar', ' '))
+}
+
+/** `str.center`: an odd rest goes to the left when the width is odd. */
+export function centerText(text: string, width: number, fill: string): string {
+  const missing = Math.max(0, width - text.length)
+  const left = Math.floor(missing / 2) + (missing & width & 1)
+  return fill.repeat(left) + text + fill.repeat(missing - left)
 }

@@ -3,7 +3,7 @@ import { typeError } from './errors.ts'
 import { percentFormat } from './formatting.ts'
 import { jsonDumps } from './jsonDumps.ts'
 import { capitalize, splitLines, strip } from './pythonText.ts'
-import { replaceText } from './stringMethods.ts'
+import { centerText, replaceText } from './stringMethods.ts'
 import {
   type CallArguments,
   Float,
@@ -51,8 +51,7 @@ export const textFilters: Record<string, Filter> = {
   center: (value, call) => {
     const text = toText(value)
     const width = new Bound('center', call, ['width']).integer('width', 80)
-    const missing = Math.max(0, width - text.length)
-    return ' '.repeat(Math.floor(missing / 2)) + text + ' '.repeat(Math.ceil(missing / 2))
+    return centerText(text, width, ' ')
   },
   wordcount: value => toText(value).match(/[\p{L}\p{N}\p{M}_]+/gu)?.length ?? 0,
   truncate: (value, call) => truncate(toText(value), call),
@@ -159,7 +158,8 @@ function urlEncode(value: Value): string {
     return quote(toText(value)).replaceAll('%2F', '/')
   }
   const pairs = isDict(value) ? [...value] : value.map(pair => iterate(pair))
-  return pairs.map(pair => pair.map(part => quote(toText(part ?? ''))).join('=')).join('&')
+  const quoteField = (part: Value) => quote(toText(part)).replaceAll('%20', '+')
+  return pairs.map(pair => pair.map(quoteField).join('=')).join('&')
 }
 
 function separatorsOf(value: Value): [string, string] | null {
@@ -210,13 +210,16 @@ function round(value: Value, call: CallArguments): Value {
   return isFloat ? new Float(rounded) : rounded
 }
 
-/** Rounds the exact binary value; only exact halves are ties. */
+/** Rounds the exact binary value; exact halves go to the even digit, which `toFixed` does not do. */
 function roundDecimal(value: number, digits: number): number {
-  const scaled = value * 10 ** digits
-  if (Math.abs(scaled % 1) === 0.5 && scaled / 10 ** digits === value) {
-    return halfToEven(scaled) / 10 ** digits
-  }
-  return Number(value.toFixed(Math.min(100, digits)))
+  const places = Math.min(digits, 100)
+  const rest =
+    value
+      .toFixed(Math.min(100, places + 60))
+      .split('.')[1]
+      ?.slice(places) ?? ''
+  if (!/^50*$/.test(rest)) return Number(value.toFixed(places))
+  return halfToEven(value * 10 ** places) / 10 ** places
 }
 
 function halfToEven(value: number): number {
