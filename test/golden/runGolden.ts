@@ -22,7 +22,10 @@ export type GoldenOutcome =
 /** `max |difference| / std(logits)` of float32 arithmetic in another order, and of fast float32 kernels. */
 const referenceBars: Bars = { worst: 3e-4, margin: 5e-3 }
 const fastBars: Bars = { worst: 2e-3, margin: 5e-3 }
-/** 8-bit activations. Measured over the `gguf-*` fixtures: see the README of this folder. */
+/**
+ * 8-bit activations. Measured over the `gguf-*` fixtures: 0.019 to 0.035 here, 0.022 to 0.042 in llama.cpp (its K-quants share
+ * a scale over 256 activations instead of 32); the bar leaves room for other seeds.
+ */
 const quantizedBars: Bars = { rms: 0.06, margin: 0.5 }
 
 const floatTypes: ReadonlySet<string> = new Set(['F32', 'F16', 'BF16'])
