@@ -21,7 +21,8 @@ struct AttentionPlan : SmallPlan {
     const View queries = input(tokens, std::move(q)), keys = input(tokens, std::move(k)), values = input(tokens, std::move(v));
     out = buffer(shape.heads * shape.dim);
     op({.kind = OpKind::kKvWrite, .in = keys, .in2 = values, .group = 0, .layer = 1});
-    op({.kind = OpKind::kAttention, .in = queries, .out = out, .heads = shape.heads, .group = 0, .layer = 1, .scale = shape.scale, .softcap = shape.softcap});
+    op({.kind = OpKind::kAttention, .in = queries, .out = out, .heads = shape.heads, .group = 0, .layer = 1,
+        .scale = shape.scale, .softcap = shape.softcap});
   }
 };
 
@@ -83,7 +84,8 @@ TEST(attention_in_chunks_is_the_whole_to_the_bit) {
 TEST(attention_crosses_pages_in_the_order_of_the_table) {
   AttentionPlan p({}, 16, std::vector<float>(32), std::vector<float>(32), normalValues(32, 7));
   const auto backend = p.load();
-  std::vector<float> first = p.run(*backend, p.out, oneSequence(16, 0, {{3, 1}})), second = p.run(*backend, p.out, oneSequence(2, 16, {{3, 1}}));
+  const std::vector<float> first = p.run(*backend, p.out, oneSequence(16, 0, {{3, 1}}));
+  const std::vector<float> second = p.run(*backend, p.out, oneSequence(2, 16, {{3, 1}}));
   // Equal weights: a running mean. Tokens 0 and 1 come again at positions 16 and 17, on the next page.
   for (int i = 0; i < 2; ++i) {
     const double sum = first[30 + i] * 16.0;
@@ -95,7 +97,8 @@ TEST(attention_crosses_pages_in_the_order_of_the_table) {
 TEST(a_layer_without_cache_reads_its_producers) {
   SmallPlan p;
   p.plan.groups = {{0, 1, 2, 1, 16}};
-  const View k = p.input(2, {kLog2, 0, kLog3, 0}), v = p.input(2, {10, 0, 20, 0}), q = p.input(2, {0, 0, 1, 0}), first = p.buffer(2), second = p.buffer(2);
+  const View k = p.input(2, {kLog2, 0, kLog3, 0}), v = p.input(2, {10, 0, 20, 0}), q = p.input(2, {0, 0, 1, 0});
+  const View first = p.buffer(2), second = p.buffer(2);
   p.op({.kind = OpKind::kKvWrite, .in = k, .in2 = v, .group = 0, .layer = 0});
   p.op({.kind = OpKind::kAttention, .in = q, .out = first, .heads = 1, .group = 0, .layer = 0});
   p.op({.kind = OpKind::kAttention, .in = first, .out = second, .heads = 1, .group = 0, .layer = 0, .scale = 0});

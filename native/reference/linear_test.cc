@@ -37,7 +37,8 @@ TEST(linear_adds_to_a_residual_it_writes_over) {
 
 TEST(linear_with_norm_and_residual_is_the_unfused_ops_to_the_bit) {
   SmallPlan p;
-  const View x = p.input(3, normalValues(3 * 37, 1)), h = p.input(3, normalValues(3 * 70, 2)), normed = p.buffer(37), fused = p.buffer(70), apart = p.buffer(70);
+  const View x = p.input(3, normalValues(3 * 37, 1)), h = p.input(3, normalValues(3 * 70, 2));
+  const View normed = p.buffer(37), fused = p.buffer(70), apart = p.buffer(70);
   const Norm norm{true, p.weight(1, normalValues(37, 3)), 1e-6f, 1};
   const int weight = p.weight(70, normalValues(70 * 37, 4));
   p.op({.kind = OpKind::kLinear, .in = x, .out = fused, .residual = h, .weights = {weight}, .norm = norm});

@@ -93,7 +93,8 @@ std::unique_ptr<Backend> makeReferenceBackend(const Plan& plan, std::vector<Weig
     return std::make_unique<ReferenceBackend>(plan, std::move(weights), options, progress);
   } catch (const std::bad_alloc&) {
     const long long pages = options.numPages, bytes = options.pageBytes;
-    throw Error("out_of_memory", format("weights, %lld pages of %lld bytes and buffers of %d tokens do not fit", pages, bytes, options.maxTokens));
+    throw Error("out_of_memory",
+                format("weights, %lld pages of %lld bytes and buffers of %d tokens do not fit", pages, bytes, options.maxTokens));
   }
 }
 
