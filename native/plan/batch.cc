@@ -83,7 +83,7 @@ void checkGroup(const KvGroup& group, size_t index, int64_t numPages, const Batc
     for (int64_t position = first; position < length; ++position) {
       const int64_t page = table.pages[static_cast<size_t>(table.start[b] + position / group.pageTokens)];
       if (!writtenSlots.insert(page * group.pageTokens + position % group.pageTokens).second)
-        fail(at("positions", static_cast<size_t>(batch.queryStart[b] + position - first), position) + " writes a place of page " +
+        fail(at("positions", static_cast<size_t>(batch.queryStart[b] + position - first), position) + ": it writes a place of page " +
              std::to_string(page) + " (group " + std::to_string(index) + ") that another row writes");
     }
   }
