@@ -145,10 +145,10 @@ LinearScratch::LinearScratch(const Plan& plan, const std::vector<LinearOp>& ops,
   for (const Buffer& buffer : plan.buffers) widestOut = std::max(widestOut, buffer.width);
   outFloats_ = std::max({kOutFloats, int64_t{maxRows} * kPanelRows, roundUp(widestOut, kPanelRows)});
 
-  uint8_t* at = nullptr;
+  int64_t used = 0;
   const auto take = [&](int64_t bytes) {
-    uint8_t* part = at;
-    at += roundUp(bytes, 4096);  // no two threads share a line or a page
+    uint8_t* part = memory_.data() ? memory_.data() + used : nullptr;  // the first time only counts
+    used += roundUp(bytes, 4096);                                      // no two threads share a line or a page
     return part;
   };
   const auto layOut = [&] {
@@ -158,8 +158,8 @@ LinearScratch::LinearScratch(const Plan& plan, const std::vector<LinearOp>& ops,
              reinterpret_cast<float*>(take(outFloats_ * 4))};
   };
   layOut();
-  memory_ = Memory(at - static_cast<uint8_t*>(nullptr), "activations");
-  at = memory_.data();
+  memory_ = Memory(used, "activations");
+  used = 0;
   layOut();
 }
 

@@ -115,7 +115,7 @@ struct Scratch {
     float* base = static_cast<float*>(memory);
     int64_t used = 0;
     const auto take = [&](int64_t count) {
-      float* part = base + used;
+      float* part = base ? base + used : nullptr;
       used += (count + 15) & ~int64_t{15};
       return part;
     };
