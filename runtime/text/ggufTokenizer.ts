@@ -152,7 +152,7 @@ function unigramTokenizer(vocab: GgufVocab): Tokenizer {
 
 function splitter(pre: GgufPreTokenizer) {
   return sequencePreTokenizer(
-    pre.patterns.map(pattern => splitPreTokenizer({ Regex: pattern }, 'Isolated')),
+    pre.patterns.map(pattern => splitPreTokenizer({ Regex: pattern, isTrusted: true }, 'Isolated')),
   )
 }
 

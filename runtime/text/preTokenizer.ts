@@ -28,7 +28,7 @@ export function sequencePreTokenizer(steps: PreTokenizer[]): PreTokenizer {
 
 /** Splits at the matches of a regular expression, or with `invert` at what is between them. */
 export function splitPreTokenizer(
-  pattern: { String: string } | { Regex: string },
+  pattern: { String: string } | { Regex: string; isTrusted?: boolean },
   behavior: SplitBehavior,
   invert = false,
 ): PreTokenizer {
@@ -36,7 +36,7 @@ export function splitPreTokenizer(
     const { String: literal } = pattern
     return splitBy(text => literalMatches(text, literal), behavior, invert)
   }
-  const regex = compileOnigRegex(pattern.Regex, 'g')
+  const regex = compileOnigRegex(pattern.Regex, 'g', { isTrusted: pattern.isTrusted ?? false })
   if (behavior === 'Isolated') return isolateMatches(regex)
   return splitBy(text => regexMatches(text, regex), behavior, invert)
 }
@@ -147,7 +147,9 @@ function regexMatches(text: string, regex: RegExp): Spans {
 
 /** GPT-2's rules: an optional space before every piece, and the split; the byte alphabet itself is the model's. */
 export function byteLevelPreTokenizer(addPrefixSpace: boolean, useRegex: boolean): PreTokenizer {
-  const split = useRegex ? splitPreTokenizer({ Regex: gpt2Pattern }, 'Isolated') : undefined
+  const split = useRegex
+    ? splitPreTokenizer({ Regex: gpt2Pattern, isTrusted: true }, 'Isolated')
+    : undefined
   return (pieces, isTextStart) => {
     const prefixed = addPrefixSpace
       ? pieces.map(piece => (piece.startsWith(' ') ? piece : ` ${piece}`))
@@ -189,11 +191,14 @@ export function metaspacePreTokenizer(
 
 /** Numbers apart from the rest; each digit by itself, or runs of them. */
 export function digitsPreTokenizer(individualDigits: boolean): PreTokenizer {
-  return splitPreTokenizer({ Regex: '\\p{N}' }, individualDigits ? 'Isolated' : 'Contiguous')
+  return splitPreTokenizer(
+    { Regex: '\\p{N}', isTrusted: true },
+    individualDigits ? 'Isolated' : 'Contiguous',
+  )
 }
 
 export function punctuationPreTokenizer(behavior: SplitBehavior): PreTokenizer {
-  return splitPreTokenizer({ Regex: '[!-/:-@\\[-`{-~\\p{P}]' }, behavior)
+  return splitPreTokenizer({ Regex: '[!-/:-@\\[-`{-~\\p{P}]', isTrusted: true }, behavior)
 }
 
 /** Runs of word characters and runs of others; white space goes. */

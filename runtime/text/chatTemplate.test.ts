@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest'
+import type { ChatMessage } from '../../edge/engine.ts'
+import { ChatTemplate, templateTraits } from './chatTemplate.ts'
+import { ChatTemplateError } from './chatTemplateError.ts'
+
+const chatml = `{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if m.reasoning_content %}({{ m.reasoning_content }}){% endif %}{% for c in m.tool_calls %}[{{ c.function.name }} {{ c.function.arguments | tojson }}]{% endfor %}<|end|>
+{% endfor %}{% if tools %}{{ tools | length }} tools{% endif %}{% if add_generation_prompt %}<|assistant|>{% endif %}`
+
+const user: ChatMessage = { role: 'user', content: 'Hi' }
+
+function render(messages: ChatMessage[], more = {}, source: string | Map<string, string> = chatml) {
+  return new ChatTemplate(source, { bos_token: '<s>' }).render({ kind: 'chat', messages, ...more })
+}
+
+describe('ChatTemplate', () => {
+  test('maps messages to the shape templates read', () => {
+    const assistant: ChatMessage = {
+      role: 'assistant',
+      content: null,
+      reasoning: 'hm',
+      toolCalls: [
+        { id: '1', name: 'f', arguments: '{"é": [1, 2.5]}' },
+        { id: '2', name: 'g', arguments: 'not json' },
+      ],
+    }
+    const tool: ChatMessage = {
+      role: 'tool',
+      content: [
+        { type: 'text', text: 'o' },
+        { type: 'text', text: 'k' },
+      ],
+    }
+    expect(render([user, assistant, tool], { tools: [{}] })).toBe(
+      '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g "not json"]<|end|>\n<|tool|>ok<|end|>\n1 tools<|assistant|>',
+    )
+  })
+
+  test('goes on with the last assistant message', () => {
+    const begun: ChatMessage = { role: 'assistant', content: 'I am ' }
+    expect(render([user, begun], { addGenerationPrompt: false })).toBe(
+      '<s><|user|>Hi<|end|>\n<|assistant|>I am ',
+    )
+    const empty: ChatMessage = { role: 'assistant', content: '' }
+    expect(render([user, empty], { addGenerationPrompt: false })).toBe(
+      '<s><|user|>Hi<|end|>\n<|assistant|>',
+    )
+    expect(render([user], { addGenerationPrompt: false })).toBe('<s><|user|>Hi<|end|>\n')
+    expect(() => render([user, begun], { addGenerationPrompt: false }, 'fixed text')).toThrow(
+      /cannot be continued/,
+    )
+  })
+
+  test('hands extra variables to the template', () => {
+    const source = '{{ enable_thinking }} {{ nothing is defined }}'
+    expect(render([user], { templateOptions: { enable_thinking: false } }, source)).toBe(
+      'False False',
+    )
+  })
+
+  test('chooses among named templates', () => {
+    const named = new Map([
+      ['default', 'plain'],
+      ['tool_use', 'with tools'],
+    ])
+    expect(render([user], {}, named)).toBe('plain')
+    expect(render([user], { tools: [] }, named)).toBe('plain')
+    expect(render([user], { tools: [{}] }, named)).toBe('with tools')
+    expect(render([user], { tools: [{}] }, new Map([['default', 'plain']]))).toBe('plain')
+    expect(() => render([user], {}, new Map([['rag', 'x']]))).toThrow(
+      'the model has no default chat template, only: rag',
+    )
+  })
+
+  test.each([
+    ['{{ raise_exception("roles must alternate") }}', /^roles must alternate$/],
+    ['{{ nope.deeper }}', /UndefinedError: 'nope' is undefined/],
+    ['{% if %}', /chat template cannot be used: .*Expected an expression/],
+    ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', /nests too deeply/],
+    [
+      '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}',
+      /runs too long/,
+    ],
+    ['{{ "a" * 10000000000 }}', /too long/],
+  ])('%s is a ChatTemplateError', (source, message) => {
+    expect(() => render([user], {}, source)).toThrow(ChatTemplateError)
+    expect(() => render([user], {}, source)).toThrow(message)
+  })
+
+  test('knows whether the template takes the role developer', () => {
+    expect(templateTraits("{% if m.role == 'developer' %}x{% endif %}").developerRole).toBe(true)
+    expect(templateTraits(chatml).developerRole).toBe(false)
+    expect(templateTraits(new Map([['default', '"developer"']])).developerRole).toBe(true)
+  })
+})

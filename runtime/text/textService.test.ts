@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FileFormatError } from '../weights/fileFormatError.ts'
+import { ChatTemplateError } from './chatTemplateError.ts'
+import { TextService } from './textService.ts'
+
+const goldens = join(import.meta.dirname, '../../test/goldens')
+const llama = { kind: 'folder', dir: join(goldens, 'llama') } as const
+
+let service: TextService
+beforeAll(async () => {
+  service = await TextService.load({ source: llama })
+})
+afterAll(() => service.close())
+
+describe('TextService', () => {
+  test('tokenizes, decodes and renders on its thread', async () => {
+    const ids = await service.encode('Hello, world!', { addSpecialTokens: true })
+    expect(ids).toBeInstanceOf(Int32Array)
+    expect(ids[0]).toBe(service.bosId)
+    expect(await service.decode(ids, { skipSpecialTokens: true })).toBe('Hello, world!')
+    const chat = { kind: 'chat' as const, messages: [{ role: 'user', content: 'Hi' }] }
+    const text = await service.render(chat)
+    expect(text).toContain('Hi<|eot_id|>')
+    const prompt = await service.promptTokens(chat)
+    expect([...prompt]).toEqual([...(await service.encode(text, { addSpecialTokens: false }))])
+    expect([...(await service.promptTokens({ kind: 'text', text: 'Hi' }))][0]).toBe(service.bosId)
+    expect(await service.tokenIds(['<|eot_id|>', 'no such token'])).toEqual([
+      service.eosId,
+      undefined,
+    ])
+  })
+
+  test('keeps what generating needs on this thread', async () => {
+    const ids = await service.encode('naïve 🙂', { addSpecialTokens: false })
+    const detokenizer = service.createDetokenizer({ skipSpecialTokens: true })
+    const text = [...ids].map(id => detokenizer.push(id)).join('') + detokenizer.flush()
+    expect(text).toBe('naïve 🙂')
+    expect(service.vocabSize).toBe(600)
+    expect(service.isSpecial(service.eosId ?? -1)).toBe(true)
+    expect(Buffer.concat([...ids].map(id => service.tokenBytes(id))).toString()).toBe('naïve 🙂')
+    expect(service.endIds).toContain(service.eosId)
+    expect(service.template).toEqual({ developerRole: false })
+  })
+
+  test('a 100 KB prompt does not hold up the event loop', async () => {
+    const line = 'The quick brown fox, 12345 naïve cafés; def f(x): return x ** 2 — 日本語\n'
+    const text = line.repeat(Math.ceil(100_000 / line.length))
+    await service.encode('warm up', { addSpecialTokens: true })
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const ids = await service.encode(text, { addSpecialTokens: false })
+    await service.encode('x'.repeat(100_000), { addSpecialTokens: false })
+    delay.disable()
+    expect(ids.length).toBeGreaterThan(10_000)
+    // Other processes share the machine; the work itself takes far longer than this.
+    expect(delay.max / 1e6).toBeLessThan(20)
+  })
+
+  test('aborting rejects at once and leaves the others alone', async () => {
+    const controller = new AbortController()
+    const long = service.encode('a '.repeat(200_000), { addSpecialTokens: false })
+    const aborted = service.encode('b', { addSpecialTokens: false }, controller.signal)
+    const after = service.encode('c', { addSpecialTokens: false })
+    controller.abort(new Error('gone'))
+    await expect(aborted).rejects.toThrow('gone')
+    await expect(
+      service.encode('d', { addSpecialTokens: false }, AbortSignal.abort(new Error('before'))),
+    ).rejects.toThrow('before')
+    expect((await long).length).toBeGreaterThan(100_000)
+    expect((await after).length).toBe(1)
+  })
+
+  test('errors keep their class', async () => {
+    const missing = await TextService.load({ source: { kind: 'folder', dir: '/nowhere' } }).catch(
+      e => e,
+    )
+    expect(missing).toBeInstanceOf(FileFormatError)
+    expect(missing.path).toBe('/nowhere/tokenizer.json')
+    const refusing = await TextService.load({
+      source: llama,
+      chatTemplateOverride: "{{ raise_exception('only one turn') }}",
+    })
+    const chat = { kind: 'chat' as const, messages: [] }
+    const refusal = await refusing.promptTokens(chat).catch(e => e)
+    expect(refusal).toBeInstanceOf(ChatTemplateError)
+    expect(refusal.message).toBe('only one turn')
+    await refusing.close()
+  })
+
+  test('a closed service rejects instead of hanging', async () => {
+    const closed = await TextService.load({ source: llama })
+    const pending = closed.encode('a '.repeat(100_000), { addSpecialTokens: false })
+    const outcome = expect(pending).rejects.toThrow('the text worker was closed')
+    await closed.close()
+    await outcome
+    await expect(closed.render({ kind: 'chat', messages: [] })).rejects.toThrow('was closed')
+  })
+
+  test('loads GGUF files', async () => {
+    const path = join(goldens, 'gguf-q4_k_s/model.gguf')
+    const gguf = await TextService.load({ source: { kind: 'gguf', path } })
+    expect(gguf.vocabSize).toBe(640)
+    expect(gguf.template).toBeDefined()
+    expect(
+      await gguf.render({ kind: 'chat', messages: [{ role: 'user', content: 'Hi' }] }),
+    ).toContain('<|im_start|>user\nHi<|im_end|>')
+    await gguf.close()
+  })
+})
