@@ -37,7 +37,8 @@ void requireLength(const char* field, size_t length, size_t wanted) {
 }  // namespace
 
 ModelRunner::ModelRunner(Plan plan, BackendOptions options, int maxSlots, std::unique_ptr<Backend> backend)
-    : plan_(std::move(plan)), options_(std::move(options)), vocab_(static_cast<int>(plan_.vocab)), backend_(std::move(backend)),
+    : plan_(std::move(plan)), options_(std::move(options)), vocab_(static_cast<int>(plan_.vocab)), tokenLimit_(mistralrs::tokenLimit(plan_)),
+      backend_(std::move(backend)),
       slots_(maxSlots), logitsError_(Error("invalid_batch", "no forward has run: there are no logits")) {}
 
 void ModelRunner::checkInterrupt(const std::atomic<bool>& interrupt) const {
@@ -81,6 +82,8 @@ void ModelRunner::resolveSlotTokens(Batch& batch) {
     // Whoever queued this forward before it could see the -1 gets a run of a harmless token.
     token = open.drewNothing ? 0 : open.slot.lastToken();
     if (token < 0) throw Error("invalid_batch", format("tokens[%zu] names slot %d, which has not sampled yet", i, slot));
+    if (token >= tokenLimit_)
+      throw Error("invalid_batch", format("tokens[%zu] names slot %d, which drew %d: embeddings end before it", i, slot, token));
   }
 }
 

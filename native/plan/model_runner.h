@@ -78,6 +78,7 @@ class ModelRunner {
   const Plan plan_;
   const BackendOptions options_;
   const int vocab_;
+  const int64_t tokenLimit_;
   std::unique_ptr<Backend> backend_;
   std::vector<std::optional<OpenSlot>> slots_;  // [maxSlots]
   int numLogitRows_ = 0;
