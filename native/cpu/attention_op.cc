@@ -16,7 +16,7 @@ int firstTile(int position, int window) { return window > 0 ? std::max(0, positi
 
 AttentionOps::AttentionOps(const Plan& plan, const KernelTable& kernels, int threads, const BackendOptions& options, uint8_t* pool)
     : plan_(plan), kernels_(kernels), pageBytes_(options.pageBytes), f16_(options.kvType == KvType::kF16), pool_(pool),
-      workOf_(plan.ops.size(), -1), next_(new std::atomic<int>[plan.ops.size()]) {
+      workOf_(plan.ops.size(), -1) {
   for (size_t i = 0; i < plan.ops.size(); ++i) {
     const Op& op = plan.ops[i];
     if (op.kind != OpKind::kAttention) continue;
@@ -54,7 +54,6 @@ void AttentionOps::write(const Op& op, const Step& step, int thread, bool serial
 }
 
 void AttentionOps::plan(const Step& step) {
-  for (size_t i = 0; i < plan_.ops.size(); ++i) next_[i].store(0, std::memory_order_relaxed);
   int64_t floats = 0;
   for (Work& work : works_) {
     planWork(work, step);
@@ -121,14 +120,14 @@ void AttentionOps::planWork(Work& work, const Step& step) {
   }
 }
 
-void AttentionOps::attend(const Op& op, int opIndex, const Step& step, int thread) {
+void AttentionOps::attend(const Op& op, int opIndex, const Step& step, int thread, std::atomic<int>& taken) {
   Work& work = works_[workOf_[opIndex]];
   const KvGroup& group = plan_.groups[op.group];
   const Rows q = step.at(op.in), out = step.at(op.out);
   const int64_t partialFloats = kernels_.attentionPartialFloats(group.headDim) * work.groupHeads;
   void* scratch = scratchMemory_.data() + thread * scratchBytes_;
   const int count = static_cast<int>(work.items.size());
-  for (int i; (i = next_[opIndex].fetch_add(1, std::memory_order_relaxed)) < count;) {
+  for (int i; (i = taken.fetch_add(1, std::memory_order_relaxed)) < count;) {
     const Item& item = work.items[i];
     const KvView kv = view(step, op.group, op.layer, item.sequence);
     const int64_t column = int64_t{item.kvHead} * work.groupHeads * group.headDim;

@@ -18,8 +18,8 @@ class AttentionOps {
   void plan(const Step& step);
   // This thread's share of the rows; all of them when `serial` (then only thread 0 may call).
   void write(const Op& op, const Step& step, int thread, bool serial) const;
-  // Threads take items until none is left; results do not depend on who takes which.
-  void attend(const Op& op, int opIndex, const Step& step, int thread);
+  // Threads take items until none is left; results do not depend on who takes which. `taken` counts them and begins at 0.
+  void attend(const Op& op, int opIndex, const Step& step, int thread, std::atomic<int>& taken);
 
  private:
   // Queries of one sequence for one KV head; or, when split, one query's tiles [tileBegin, tileEnd).
@@ -49,8 +49,7 @@ class AttentionOps {
   const bool f16_;
   uint8_t* const pool_;
   std::vector<Work> works_;
-  std::vector<int> workOf_;                 // by op
-  std::unique_ptr<std::atomic<int>[]> next_;  // by op: items taken
+  std::vector<int> workOf_;  // by op
   std::vector<float> partials_;
   Memory scratchMemory_;
   int64_t scratchBytes_ = 0;

@@ -32,7 +32,7 @@ class CpuBackend final : public Backend {
         kv_(options.numPages * options.pageBytes, "KV cache"),
         step_{plan_, kernels_, pool_.size(), {arenas_[0].floats(), arenas_[1].floats()}},
         ropes_(plan_, options.maxTokens), rowOps_(plan_, weights_, ropes_, pool_.size()),
-        attentionOps_(plan_, kernels_, pool_.size(), options, kv_.data()), linearOf_(plan_.ops.size(), -1),
+        attentionOps_(plan_, kernels_, pool_.size(), options, kv_.data()), linearOf_(plan_.ops.size(), -1), taken_(plan_.ops.size()),
         linearScratch_(plan_, makeLinearOps(), kernels_, pool_.size(), std::max(options.maxTokens, options.maxLogitRows)) {
     if (options.poison) fillWithNaN(kv_);
   }
@@ -45,6 +45,7 @@ class CpuBackend final : public Backend {
     for (int b = 0; b < batch.numSequences(); ++b)
       std::fill(step_.sequenceOf.begin() + batch.queryStart[b], step_.sequenceOf.begin() + batch.queryStart[b + 1], b);
     attentionOps_.plan(step_);
+    for (std::atomic<int>& taken : taken_) taken.store(0, std::memory_order_relaxed);
     if (options_.poison)
       for (const Memory& arena : arenas_) fillWithNaN(arena);
 
@@ -125,9 +126,9 @@ class CpuBackend final : public Backend {
   void execute(const Op& op, int index, int thread) {
     switch (op.kind) {
       case OpKind::kLinear:
-      case OpKind::kGatedLinear: return linearOps_[linearOf_[index]].run(step_, thread, pool_, linearScratch_);
+      case OpKind::kGatedLinear: return linearOps_[linearOf_[index]].run(step_, thread, pool_, linearScratch_, taken_[index]);
       case OpKind::kKvWrite: return attentionOps_.write(op, step_, thread, isSerial(op));
-      case OpKind::kAttention: return attentionOps_.attend(op, index, step_, thread);
+      case OpKind::kAttention: return attentionOps_.attend(op, index, step_, thread, taken_[index]);
       default: return rowOps_.run(op, step_, thread);
     }
   }
@@ -144,7 +145,8 @@ class CpuBackend final : public Backend {
   RowOps rowOps_;
   AttentionOps attentionOps_;
   std::vector<LinearOp> linearOps_;
-  std::vector<int> linearOf_;  // by op
+  std::vector<int> linearOf_;            // by op
+  std::vector<std::atomic<int>> taken_;  // by op: shares of it taken in this forward
   const LinearScratch linearScratch_;
 };
 

@@ -9,6 +9,8 @@ namespace {
 constexpr int64_t kOwnFloats = 8192;
 // Results waiting for bias, residual or activation: half of a 512 KB second-level cache.
 constexpr int64_t kOutFloats = 1 << 16;
+constexpr int kChunkedRows = 32;     // from here a panel is worth more than the atomic that hands it out
+constexpr int kChunksPerThread = 6;
 
 int64_t roundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
@@ -37,19 +39,20 @@ LinearOp::LinearOp(const Plan& plan, const Op& op, const PreparedWeights& weight
   for (const Piece& piece : pieces)
     for (const PanelRun* run : {piece.run, piece.up})
       if (run) (kernels.usesQuantRows(run->packed.type) ? needsQuant_ : needsFloats_) = true;
-  split(pieces, threads);
+  pieces_ = split(pieces, threads);
+  chunks_ = split(pieces, threads * kChunksPerThread);
 }
 
-// Contiguous panels for each thread, so that it streams through its weights; equal bytes, as far as panels allow.
-void LinearOp::split(const std::vector<Piece>& pieces, int threads) {
-  pieces_.resize(threads);
+// Contiguous panels for each part; equal bytes, as far as panels allow.
+std::vector<std::vector<LinearOp::Piece>> LinearOp::split(const std::vector<Piece>& pieces, int parts) {
+  std::vector<std::vector<Piece>> result(parts);
   const auto panelBytes = [](const Piece& piece) { return piece.run->packed.panelBytes + (piece.up ? piece.up->packed.panelBytes : 0); };
   int64_t total = 0, before = 0;
   for (const Piece& piece : pieces) total += panelBytes(piece) * (piece.panelEnd - piece.panelBegin);
   for (const Piece& piece : pieces)
     for (int panel = piece.panelBegin; panel < piece.panelEnd; ++panel) {
       const int64_t bytes = panelBytes(piece);
-      std::vector<Piece>& mine = pieces_[(before + bytes / 2) * threads / total];
+      std::vector<Piece>& mine = result[(before + bytes / 2) * parts / total];
       before += bytes;
       if (!mine.empty() && mine.back().run == piece.run && mine.back().up == piece.up && mine.back().panelEnd == panel) {
         ++mine.back().panelEnd;
@@ -59,6 +62,7 @@ void LinearOp::split(const std::vector<Piece>& pieces, int threads) {
         mine.back().panelEnd = panel + 1;
       }
     }
+  return result;
 }
 
 LinearOp::Inputs LinearOp::prepare(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch) const {
@@ -122,10 +126,16 @@ void LinearOp::runPiece(const Step& step, const Inputs& inputs, const Piece& pie
   }
 }
 
-void LinearOp::run(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch) const {
-  if (step.rows(op_.in) == 0) return;
+void LinearOp::run(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch, std::atomic<int>& taken) const {
+  const int rows = step.rows(op_.in);
+  if (rows == 0) return;
   const Inputs inputs = prepare(step, thread, pool, scratch);
-  for (const Piece& piece : pieces_[thread]) runPiece(step, inputs, piece, scratch.own_[thread].out, scratch.outFloats_);
+  const auto runAll = [&](const std::vector<Piece>& pieces) {
+    for (const Piece& piece : pieces) runPiece(step, inputs, piece, scratch.own_[thread].out, scratch.outFloats_);
+  };
+  if (rows < kChunkedRows || step.threads == 1) return runAll(pieces_[thread]);
+  const int count = static_cast<int>(chunks_.size());
+  for (int i; (i = taken.fetch_add(1, std::memory_order_relaxed)) < count;) runAll(chunks_[i]);
 }
 
 LinearScratch::LinearScratch(const Plan& plan, const std::vector<LinearOp>& ops, const KernelTable& kernels, int threads, int maxRows)

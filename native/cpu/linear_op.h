@@ -1,5 +1,8 @@
-// linear and gated_linear: panels of weight rows split over the threads by bytes, activations normed and quantized once.
+// linear and gated_linear: panels of weight rows shared out among the threads, activations normed and quantized once.
+// Few rows (decoding): each thread has contiguous panels of equal bytes, to stream through. Many rows (prefill): threads take
+// chunks as they get free, so that a core that is slower or also runs the event loop does not hold up the others.
 #pragma once
+#include <atomic>
 #include <vector>
 
 #include "cpu/memory.h"
@@ -38,7 +41,8 @@ class LinearOp {
   LinearOp(const Plan& plan, const Op& op, const PreparedWeights& weights, const KernelTable& kernels, int threads);
 
   // This thread's share. All threads must call: a large batch's activations are prepared together, with a barrier.
-  void run(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch) const;
+  // `taken` counts chunks taken and begins at 0.
+  void run(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch, std::atomic<int>& taken) const;
 
  private:
   friend class LinearScratch;
@@ -58,12 +62,13 @@ class LinearOp {
   Inputs prepare(const Step& step, int thread, ThreadPool& pool, const LinearScratch& scratch) const;
   void multiply(const Step& step, const Inputs& inputs, const PanelRun& run, int panelBegin, int panelEnd, float* out, int64_t stride) const;
   void runPiece(const Step& step, const Inputs& inputs, const Piece& piece, float* scratch, int64_t scratchFloats) const;
-  void split(const std::vector<Piece>& pieces, int threads);
+  static std::vector<std::vector<Piece>> split(const std::vector<Piece>& pieces, int parts);
 
   const Op& op_;
   const float* normWeight_ = nullptr;
   bool needsQuant_ = false, needsFloats_ = false;
   std::vector<std::vector<Piece>> pieces_;  // by thread
+  std::vector<std::vector<Piece>> chunks_;
 };
 
 }  // namespace mistralrs
