@@ -1,6 +1,7 @@
 // Times the linear kernels: one row of activations (decode, GB/s of packed weights against the measured read bandwidth) and many
 // (prefill, GMAC/s). Weights are replicated to 192 MB for one row, so that they come from memory as in a model.
-//   linear [--isa avx512] [--threads 1] [--types 3,12,14] [--shapes 576x1536,1024x3072] [--rows 1,8,64,512] [--seconds 0.3]
+//   g++ -std=c++20 -O2 -Inative bench/kernels/linear.cc native/cpu/kernel_library.cc native/plan/d{type,equantize}.cc -o build/native/linear
+//   build/native/linear [--isa avx512] [--threads 1] [--types 3,12,14] [--shapes 576x1536,1024x3072] [--rows 1,8,64,512] [--seconds 0.3]
 // Types are ggml's ids, shapes are columns x rows of the weight. Median of n; the spread is (p90 - p10) / median.
 #include <algorithm>
 #include <chrono>

@@ -3,6 +3,7 @@
 // in the order of k, so that no result depends on tiles, splits or how many rows are in the call.
 // One row reads each panel once, in order: bound by memory. Many rows go in tiles of 16, whose records (2 bytes a column and
 // row) stay in the first cache while a run of panels passes from the second: bound by the dot products.
+// Figures: docs/decisions/cpu-weight-panels.md.
 #include "cpu/kernels/gemm_quant.h"
 
 #include "cpu/kernels/quant_format.h"

@@ -1,6 +1,7 @@
 // The quantized micro-kernel with AVX2: 16 weight rows are two registers ("halves"), each quad is a vpmaddubsw by four broadcast
 // activations. Integer sums stay exact: codes of up to 6 bits add several products in 16 bits (kRun) before they widen; bytes
 // use |w| * (x with w's sign), whose pairs reach at most 2 * 128 * 127 < 2^15.
+// 32 columns of one row are 16 vpmaddubsw and 8 other multiplies: at best 12 cycles for 512 products; measured 15 (Q4_1, Zen 5).
 #pragma once
 #include <string.h>
 

@@ -1,5 +1,7 @@
 // The quantized micro-kernel with AVX-512 VNNI: 16 weight rows are the lanes of a register, each quad is one vpdpbusd by four
 // broadcast activations. Codes are unpacked once for a tile of N rows of activations.
+// 32 columns of one row are 8 vpdpbusd and 2 or 3 float multiplies on the same two ports, and 9 or 10 broadcast loads on two others:
+// at best 11 / 2 cycles for 512 products; measured 6.4 (Q4_1, Zen 5).
 #pragma once
 #include <string.h>
 
