@@ -64,7 +64,7 @@ const slotsPerSequence = 4
  */
 export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<LocalEngine> {
   const started = performance.now()
-  const binding = await loadNative()
+  const binding = loadNative()
   const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
   const kvType = options.kvType ?? 'f16'
   const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
