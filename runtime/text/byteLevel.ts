@@ -23,13 +23,33 @@ function buildInverse(): Int16Array {
   return inverse
 }
 
-/** The bytes a byte-level token stands for, or undefined when it has a character outside the alphabet. */
-export function byteLevelBytes(token: string): Uint8Array | undefined {
+/** The bytes that a byte-level token (its UTF-8) stands for, or undefined when a character is not of the alphabet. */
+export function byteLevelBytes(token: Uint8Array): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length)
-  for (let i = 0; i < token.length; i++) {
-    const byte = byteOfChar[token.charCodeAt(i)] ?? -1
-    if (byte < 0) return undefined
-    bytes[i] = byte
+  const end = mapByteLevel(token, 0, token.length, bytes, 0)
+  return end < 0 ? undefined : bytes.subarray(0, end)
+}
+
+/** Writes the bytes that text[start, end) stands for at out[outStart]; returns the end there, or -1. */
+export function mapByteLevel(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  outStart: number,
+): number {
+  let at = outStart
+  for (let i = start; i < end; i++) {
+    const lead = text[i] ?? 0
+    let char = lead
+    if (lead >= 0x80) {
+      // The alphabet ends at U+0143: two bytes at most.
+      i += 1
+      char = (lead & 0xe0) === 0xc0 && i < end ? ((lead & 0x1f) << 6) | ((text[i] ?? 0) & 0x3f) : -1
+    }
+    const byte = byteOfChar[char] ?? -1
+    if (byte < 0) return -1
+    out[at++] = byte
   }
-  return bytes
+  return at
 }

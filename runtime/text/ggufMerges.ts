@@ -1,5 +1,5 @@
 import { GgufStrings } from '../weights/ggufStrings.ts'
-import { byteOfChar } from './byteLevel.ts'
+import { mapByteLevel } from './byteLevel.ts'
 import type { GgufVocab } from './ggufTokenizer.ts'
 import { MergeTable } from './mergeTable.ts'
 import type { TokenTable } from './tokenTable.ts'
@@ -26,8 +26,8 @@ export function readMerges(vocab: GgufVocab, table: TokenTable, isByteLevel: boo
     let right: number
     if (isByteLevel) {
       if (scratch.length < line.length) scratch = new Uint8Array(line.length)
-      const leftEnd = mapToBytes(line, 0, space, scratch, 0)
-      const end = leftEnd < 0 ? -1 : mapToBytes(line, space + 1, line.length, scratch, leftEnd)
+      const leftEnd = mapByteLevel(line, 0, space, scratch, 0)
+      const end = leftEnd < 0 ? -1 : mapByteLevel(line, space + 1, line.length, scratch, leftEnd)
       if (end < 0) throw badMerge(vocab, lines, i, 'has a character outside the byte alphabet')
       left = table.find(scratch, 0, leftEnd)
       right = table.find(scratch, leftEnd, end)
@@ -44,28 +44,4 @@ export function readMerges(vocab: GgufVocab, table: TokenTable, isByteLevel: boo
 
 function badMerge(vocab: GgufVocab, lines: GgufStrings, i: number, reason: string) {
   return vocab.error(`tokenizer.ggml.merges[${i}] ${JSON.stringify(lines.at(i))} ${reason}`)
-}
-
-/** Writes the bytes that UTF-8 text in GPT-2's characters stands for; returns the end, or -1. */
-function mapToBytes(
-  text: Uint8Array,
-  start: number,
-  end: number,
-  out: Uint8Array,
-  outStart: number,
-): number {
-  let at = outStart
-  for (let i = start; i < end; i++) {
-    const lead = text[i] ?? 0
-    let char = lead
-    if (lead >= 0x80) {
-      // The alphabet ends at U+0143: two bytes at most.
-      i += 1
-      char = (lead & 0xe0) === 0xc0 && i < end ? ((lead & 0x1f) << 6) | ((text[i] ?? 0) & 0x3f) : -1
-    }
-    const byte = byteOfChar[char] ?? -1
-    if (byte < 0) return -1
-    out[at++] = byte
-  }
-  return at
 }

@@ -17,7 +17,7 @@ import { sequencePreTokenizer, splitPreTokenizer } from './preTokenizer.ts'
 import { ScoredMergeModel } from './scoredMergeModel.ts'
 import { PipelineTokenizer, type Tokenizer, type TokenizerParts } from './tokenizer.ts'
 import { type TokenPieces, TokenPiecesBuilder, tokenFlag } from './tokenPieces.ts'
-import { TokenTable } from './tokenTable.ts'
+import { characterLookup, TokenTable } from './tokenTable.ts'
 import { UnigramModel } from './unigramModel.ts'
 
 /** `tokenizer.ggml.token_type`. */
@@ -60,7 +60,7 @@ function bpeTokenizer(vocab: GgufVocab, preName: string): Tokenizer {
   })
   return new PipelineTokenizer({
     ...vocab.commonParts({ addBos: pre.addBos ?? false, addEos: false }),
-    pieces: vocab.pieces('keep', text => byteLevelBytes(text) ?? text),
+    pieces: vocab.pieces('keep', token => byteLevelBytes(token) ?? token),
     normalizer: pre.composes ? unicodeNormalizer('NFC') : undefined,
     preTokenizer: splitter(pre),
     model: new BpeModel({
@@ -77,8 +77,6 @@ function bpeTokenizer(vocab: GgufVocab, preName: string): Tokenizer {
 /** BPE over characters with `<0xNN>` tokens for those that are none (Gemma 4). */
 function plainBpeTokenizer(vocab: GgufVocab, pre: GgufPreTokenizer): Tokenizer {
   const table = vocab.table(undefined)
-  const scratch = new Uint8Array(4)
-  const encoder = new TextEncoder()
   return new PipelineTokenizer({
     ...vocab.commonParts({
       addBos: pre.addBos ?? false,
@@ -91,10 +89,7 @@ function plainBpeTokenizer(vocab: GgufVocab, pre: GgufPreTokenizer): Tokenizer {
     model: new BpeModel({
       alphabet: {
         kind: 'characters',
-        idOfChar: codePoint => {
-          const { written } = encoder.encodeInto(String.fromCodePoint(codePoint), scratch)
-          return table.find(scratch, 0, written)
-        },
+        idOfChar: characterLookup(table),
         idOfByte: vocab.byteIds(),
       },
       merges: readMerges(vocab, table, false),
@@ -156,8 +151,12 @@ function splitter(pre: GgufPreTokenizer) {
   )
 }
 
-function unmarkSpaces(text: string): string {
-  return text.replaceAll(spaceMark, ' ')
+/** First byte of the mark in UTF-8: without it there is nothing to replace. */
+const spaceMarkLead = 0xe2
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function unmarkSpaces(token: Uint8Array): string | Uint8Array {
+  return token.includes(spaceMarkLead) ? utf8.decode(token).replaceAll(spaceMark, ' ') : token
 }
 
 /**
@@ -172,6 +171,9 @@ const visibleTags = new Set([
   '<tool_response>',
   '</tool_response>',
 ])
+
+/** What a token stands for, from the bytes the file writes it in. */
+type TokenBytes = (token: Uint8Array) => Uint8Array | undefined
 
 /** The vocabulary part of a file's metadata, with checks. V tokens. */
 export class GgufVocab {
@@ -254,7 +256,7 @@ export class GgufVocab {
    * Look-up of the tokens that text can become by merging: neither control tokens nor raw bytes.
    * @param toBytes the bytes a token stands for; by default its UTF-8
    */
-  table(toBytes: ((token: string) => Uint8Array | undefined) | undefined): TokenTable {
+  table(toBytes: TokenBytes | undefined): TokenTable {
     const builder = new TokenPiecesBuilder(this.tokens.length)
     const none = new Uint8Array(0)
     for (let id = 0; id < this.tokens.length; id++) {
@@ -262,7 +264,7 @@ export class GgufVocab {
       const isText =
         type !== tokenType.control && type !== tokenType.unknown && type !== tokenType.byte
       if (!isText) builder.addBytes(none, 0)
-      else if (toBytes) builder.addBytes(toBytes(this.tokens.at(id) ?? '') ?? none, 1)
+      else if (toBytes) builder.addBytes(toBytes(this.tokens.bytes(id)) ?? none, 1)
       else builder.addBytes(this.tokens.bytes(id), 1)
     }
     const { bytes, offsets, flags } = builder.build('keep')
@@ -272,21 +274,21 @@ export class GgufVocab {
   /** @param decode what a normal token adds to a text */
   pieces(
     leadingSpace: TokenPieces['leadingSpace'],
-    decode: (token: string) => string | Uint8Array,
+    decode: (token: Uint8Array) => string | Uint8Array,
   ): TokenPieces {
     const builder = new TokenPiecesBuilder(this.tokens.length)
     for (let id = 0; id < this.tokens.length; id++) {
-      const text = this.tokens.at(id) ?? ''
+      const bytes = this.tokens.bytes(id)
       const type = this.types[id]
-      const byte = type === tokenType.byte ? byteOfToken(text) : undefined
+      const byte = type === tokenType.byte ? byteOfToken(this.tokens.at(id) ?? '') : undefined
       if (byte !== undefined) {
         builder.addByte(byte, tokenFlag.byteFallback)
       } else if (type === tokenType.control || type === tokenType.unknown) {
-        builder.addText(text, tokenFlag.added | tokenFlag.special)
+        builder.addBytes(bytes, tokenFlag.added | tokenFlag.special)
       } else if (type === tokenType.userDefined) {
-        builder.addText(text, tokenFlag.added)
+        builder.addBytes(bytes, tokenFlag.added)
       } else {
-        const piece = decode(text)
+        const piece = decode(bytes)
         if (typeof piece === 'string') builder.addText(piece, 0)
         else builder.addBytes(piece, 0)
       }
@@ -296,11 +298,12 @@ export class GgufVocab {
 
   finder(
     table: TokenTable,
-    toBytes: ((token: string) => Uint8Array | undefined) | undefined,
+    toBytes: TokenBytes | undefined,
   ): (content: string) => number | undefined {
     const encoder = new TextEncoder()
     return content => {
-      const bytes = toBytes ? toBytes(content) : encoder.encode(content)
+      const text = encoder.encode(content)
+      const bytes = toBytes ? toBytes(text) : text
       const id = bytes ? table.find(bytes, 0, bytes.length) : -1
       return id < 0 ? undefined : id
     }

@@ -11,12 +11,12 @@ export class JsonReader {
   }
 
   /** @throws FileFormatError when it is not JSON */
-  static parse(path: string, text: string): { reader: JsonReader; value: unknown } {
+  parse(text: string): unknown {
     try {
-      return { reader: new JsonReader(path), value: JSON.parse(text) }
+      return JSON.parse(text)
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause)
-      throw new FileFormatError(path, `not valid JSON: ${detail}`, { cause })
+      throw this.error(`not valid JSON: ${detail}`, { cause })
     }
   }
 

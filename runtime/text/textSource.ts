@@ -63,14 +63,14 @@ function ggufTemplates(file: GgufFile): ChatTemplateSource | undefined {
 
 async function loadFolder(dir: string): Promise<LoadedText> {
   const path = join(dir, 'tokenizer.json')
-  const [text, config, fileTemplates] = await Promise.all([
-    readOptional(path),
+  const [bytes, config, fileTemplates] = await Promise.all([
+    readOptionalBytes(path),
     loadConfig(dir),
     loadTemplateFiles(dir),
   ])
-  if (text === undefined) throw new FileFormatError(path, 'there is no such file')
+  if (bytes === undefined) throw new FileFormatError(path, 'there is no such file')
   return {
-    tokenizer: tokenizerFromJson(path, text, config),
+    tokenizer: tokenizerFromJson(path, bytes, config),
     specialTokens: specialTokenTexts(config),
     template: fileTemplates ?? config.chatTemplate,
   }
@@ -114,8 +114,8 @@ async function loadTemplateFiles(dir: string): Promise<ChatTemplateSource | unde
 }
 
 function readTemplateJson(path: string, text: string): string {
-  const { reader, value } = JsonReader.parse(path, text)
-  return reader.string(reader.record(value, 'the file').chat_template, 'chat_template')
+  const reader = new JsonReader(path)
+  return reader.string(reader.record(reader.parse(text), 'the file').chat_template, 'chat_template')
 }
 
 function oneOrMany(templates: Map<string, string>): ChatTemplateSource | undefined {
@@ -134,8 +134,13 @@ function specialTokenTexts(config: Omit<TokenizerConfig, 'chatTemplate'>): Speci
 }
 
 async function readOptional(path: string): Promise<string | undefined> {
+  const bytes = await readOptionalBytes(path)
+  return bytes?.toString('utf8')
+}
+
+async function readOptionalBytes(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (error) {
     const isMissing =
       error instanceof Error &&

@@ -108,6 +108,27 @@ export class TokenTable {
   }
 }
 
+/** Look-up of tokens that are one character, -1 for others; remembers the answers for the basic plane. */
+export function characterLookup(table: TokenTable): (codePoint: number) => number {
+  const unknown = -2
+  const known = new Int32Array(0x10000).fill(unknown)
+  const scratch = new Uint8Array(4)
+  const encoder = new TextEncoder()
+  const find = (codePoint: number) => {
+    const { written } = encoder.encodeInto(String.fromCodePoint(codePoint), scratch)
+    return table.find(scratch, 0, written)
+  }
+  return codePoint => {
+    if (codePoint > 0xffff) return find(codePoint)
+    let id = known[codePoint] ?? unknown
+    if (id === unknown) {
+      id = find(codePoint)
+      known[codePoint] = id
+    }
+    return id
+  }
+}
+
 /** Rolling hash of every prefix of bytes[0, n), [n + 1]. */
 export function prefixHashes(bytes: Uint8Array, n: number): Int32Array {
   const hashes = new Int32Array(n + 1)

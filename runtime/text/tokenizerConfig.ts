@@ -23,8 +23,8 @@ export const emptyTokenizerConfig: TokenizerConfig = {
  * @throws FileFormatError
  */
 export function parseTokenizerConfig(path: string, text: string): TokenizerConfig {
-  const { reader, value } = JsonReader.parse(path, text)
-  const config = reader.record(value, 'the file')
+  const reader = new JsonReader(path)
+  const config = reader.record(reader.parse(text), 'the file')
   const token = (name: string): string | undefined => {
     const entry = config[name]
     if (entry === undefined || entry === null) return undefined

@@ -18,7 +18,7 @@ function changed(change: (root: Json, model: Json) => void): string {
 }
 
 function load(text: string) {
-  return tokenizerFromJson('dir/tokenizer.json', text, emptyTokenizerConfig)
+  return tokenizerFromJson('dir/tokenizer.json', Buffer.from(text), emptyTokenizerConfig)
 }
 
 describe('broken files', () => {

@@ -5,10 +5,11 @@ import type { TokenPieces } from './tokenPieces.ts'
 /** A decoder of tokenizer.json, reduced to what each token adds to a text. */
 export interface TokenDecoder {
   /** Text, raw bytes, or one byte of a byte-fallback token. */
-  piece(token: string): string | Uint8Array | number
+  piece(token: Uint8Array): string | Uint8Array | number
   leadingSpace: TokenPieces['leadingSpace']
 }
 
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const byteToken = /^<0x([0-9A-Fa-f]{2})>$/
 
 /**
@@ -23,6 +24,9 @@ export function readDecoder(
 ): TokenDecoder {
   const steps = flatten(reader, value)
   const rewrites: ((text: string) => string)[] = []
+  /** First bytes of what a rewrite looks for: a token without any stays as it is. */
+  const triggers = new Set<number>()
+  const triggeredBy = (pattern: string) => triggers.add(Buffer.from(pattern)[0] ?? 0)
   let hasByteFallback = false
   let isFused = false
   let leadingSpace: TokenPieces['leadingSpace'] = 'keep'
@@ -33,6 +37,7 @@ export function readDecoder(
         break
       case 'ByteFallback':
         hasByteFallback = true
+        triggeredBy('<')
         break
       case 'Fuse':
         isFused = true
@@ -42,6 +47,7 @@ export function readDecoder(
         const from = reader.string(pattern.String, 'decoder.pattern.String')
         const to = reader.string(step.content, 'decoder.content')
         if (from === '' || isFused) throw reader.error('this decoder Replace is not supported')
+        triggeredBy(from)
         rewrites.push(text => text.replaceAll(from, () => to))
         break
       }
@@ -53,6 +59,7 @@ export function readDecoder(
         break
       case 'Metaspace': {
         const mark = reader.string(step.replacement ?? '▁', 'decoder.replacement')
+        triggeredBy(mark)
         rewrites.push(text => text.replaceAll(mark, ' '))
         const prepends =
           step.prepend_scheme === undefined
@@ -69,11 +76,13 @@ export function readDecoder(
     leadingSpace,
     piece(token) {
       if (isByteLevel) return byteLevelBytes(token) ?? token
+      if (!token.some(byte => triggers.has(byte))) return token
+      const text = utf8.decode(token)
       if (hasByteFallback) {
-        const byte = byteToken.exec(token)
+        const byte = byteToken.exec(text)
         if (byte) return Number.parseInt(byte[1] ?? '', 16)
       }
-      return rewrites.reduce((text, rewrite) => rewrite(text), token)
+      return rewrites.reduce((value, rewrite) => rewrite(value), text)
     },
   }
 }
