@@ -65,6 +65,7 @@ export async function compareRealGolden(
   bars: Bars,
 ): Promise<Comparison> {
   const result = newComparison()
+  const pooled = { squares: 0, of: 0 }
   for (const { input_ids: prompt, steps } of golden.cases) {
     const fed = [...prompt, ...steps.slice(0, -1).map(step => step.token)]
     let position = 0
@@ -78,14 +79,15 @@ export async function compareRealGolden(
       const differences = step.top5.map(([id, logit]) => (logits[id] ?? Number.NaN) - logit)
       const largest = Math.max(...differences.map(difference => Math.abs(difference) / scale))
       result.worst = Math.max(largest, result.worst)
-      const squares = differences.reduce((sum, difference) => sum + difference ** 2, 0)
-      result.rms = Math.max(result.rms, Math.sqrt(squares / differences.length) / scale)
+      for (const difference of differences) pooled.squares += (difference / scale) ** 2
+      pooled.of += differences.length
     }
     const margins = steps.map(step => step.margin)
     const tokens = steps.map(step => step.token)
     const generated = await session.greedy(prompt, tokens.length)
     count(result.greedy, compareGreedy(tokens, margins, generated, bars.margin))
   }
+  result.rms = Math.sqrt(pooled.squares / pooled.of)
   check('best five logits', result, bars, text => result.failures.push(text))
   failOnTallies(result)
   return result

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { rewrites } from '../../runtime/graph/rewrites.ts'
@@ -11,7 +11,9 @@ import { probeBefore } from './planProbe.ts'
 import { runGolden } from './runGolden.ts'
 
 const goldens = path.join(import.meta.dirname, '../goldens')
-const families = readdirSync(goldens)
+const families = readdirSync(goldens).filter(name =>
+  existsSync(path.join(goldens, name, 'golden.json')),
+)
 
 const native = await addon()
 
@@ -80,6 +82,39 @@ describe.skipIf(!native).each(families)('%s fused as it is unfused', family => {
       expect(Math.abs(value - (b[i] ?? Number.NaN))).toBeLessThan(1e-4)
     })
   })
+})
+
+describe.skipIf(!native)('in-situ quantization', () => {
+  it.each(['q8_0', 'q4k'] as const)(
+    '%s: both backends agree and stay near the floats',
+    async isq => {
+      if (!native) return
+      const folder = path.join(goldens, 'llama')
+      const golden = await readGolden(folder, readdirSync(folder))
+      const [item] = golden.cases.filter(candidate => candidate.input_ids.length > 30)
+      const tokens = item?.input_ids ?? []
+      const prepared = await prepareModel(folder, { isq })
+      const logits: Float32Array[] = []
+      for (const backend of ['reference', 'cpu'] as const) {
+        const options = { backend, threads: 2, maxLength: tokens.length }
+        const session = await NativeSession.open(native, prepared, options)
+        logits.push(await session.lastLogits(tokens))
+        await session.dispose()
+      }
+      const [reference = new Float32Array(), fast = new Float32Array()] = logits
+      const rms = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+        Math.sqrt(
+          Array.from(a, (x, i) => (x - (b[i] ?? Number.NaN)) ** 2).reduce((s, x) => s + x) /
+            a.length,
+        )
+      const spread = rms(reference, new Float32Array(reference.length))
+      expect(rms(fast, reference) / spread).toBeLessThan(0.06)
+      // 5-bit weights where rows of 64 and 160 do not fill the blocks of q4k.
+      expect(rms(reference, item?.last_logits ?? []) / spread).toBeLessThan(
+        isq === 'q4k' ? 0.2 : 0.03,
+      )
+    },
+  )
 })
 
 describe('probeBefore', () => {
