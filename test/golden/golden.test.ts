@@ -111,7 +111,7 @@ describe.skipIf(!native)('in-situ quantization', () => {
       expect(rms(fast, reference) / spread).toBeLessThan(0.06)
       // 5-bit weights where rows of 64 and 160 do not fill the blocks of q4k.
       expect(rms(reference, item?.last_logits ?? []) / spread).toBeLessThan(
-        isq === 'q4k' ? 0.2 : 0.03,
+        isq === 'q4k' ? 0.3 : 0.05,
       )
     },
   )
