@@ -67,31 +67,41 @@ export function planKvBudget(options: KvBudgetOptions): KvBudget {
 /** A server that cannot hold this much context is better told so at start. */
 const minModelLen = 256
 
-/** Bytes this process can still use: free memory of the machine, within the limit of its cgroup (v2 or v1). */
+/** Bytes this process can still use: free memory of the machine, within the limits of its cgroups (v2 or v1). */
 export function availableMemory(): number {
   const free = Number(/^MemAvailable:\s*(\d+) kB/m.exec(read('/proc/meminfo'))?.[1] ?? 0) * 1024
-  const machine = free || freemem()
-  return Math.min(machine, cgroupRoom(cgroupV2) ?? machine, cgroupRoom(cgroupV1) ?? machine)
+  let room = free || freemem()
+  for (const { folder, max, current } of memoryCgroups()) {
+    const limit = Number.parseInt(read(`${folder}/${max}`), 10)
+    const used = Number.parseInt(read(`${folder}/${current}`), 10)
+    if (Number.isNaN(limit) || Number.isNaN(used)) continue
+    // The file cache counts as used, but gives way.
+    const stat = read(`${folder}/memory.stat`)
+    const cache = Number(/^(?:total_)?inactive_file (\d+)/m.exec(stat)?.[1] ?? 0)
+    room = Math.min(room, Math.max(0, limit - used + cache))
+  }
+  return room
 }
 
-const cgroupV2 = {
-  max: '/sys/fs/cgroup/memory.max',
-  current: '/sys/fs/cgroup/memory.current',
-  stat: '/sys/fs/cgroup/memory.stat',
-}
-const cgroupV1 = {
-  max: '/sys/fs/cgroup/memory/memory.limit_in_bytes',
-  current: '/sys/fs/cgroup/memory/memory.usage_in_bytes',
-  stat: '/sys/fs/cgroup/memory/memory.stat',
-}
-
-/** The file cache counts as used, but gives way. */
-function cgroupRoom(files: typeof cgroupV2): number | undefined {
-  const max = Number.parseInt(read(files.max), 10)
-  const current = Number.parseInt(read(files.current), 10)
-  if (Number.isNaN(max) || Number.isNaN(current)) return undefined
-  const cache = Number(/^(?:total_)?inactive_file (\d+)/m.exec(read(files.stat))?.[1] ?? 0)
-  return Math.max(0, max - current + cache)
+/** The process's own cgroup and all above it, each of which may have a limit. */
+function* memoryCgroups(): Iterable<{ folder: string; max: string; current: string }> {
+  const own = read('/proc/self/cgroup')
+  const v2 = { root: '/sys/fs/cgroup', max: 'memory.max', current: 'memory.current' }
+  const v1 = {
+    root: '/sys/fs/cgroup/memory',
+    max: 'memory.limit_in_bytes',
+    current: 'memory.usage_in_bytes',
+  }
+  const paths = [
+    { ...v2, path: /^0::(.*)$/m.exec(own)?.[1] ?? '/' },
+    { ...v1, path: /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(own)?.[1] ?? '/' },
+  ]
+  for (const { root, path, max, current } of paths) {
+    const parts = path.split('/').filter(Boolean)
+    for (let n = parts.length; n >= 0; n--) {
+      yield { folder: [root, ...parts.slice(0, n)].join('/'), max, current }
+    }
+  }
 }
 
 function mebibytes(bytes: number): string {
