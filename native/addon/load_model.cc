@@ -13,6 +13,17 @@ namespace {
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
+// The cpu backend looks at scales while it packs them; the reference backend uses weights as they lie.
+void requireFinite(const Weight& weight, const std::atomic<bool>& interrupt) {
+  int64_t row = 0;
+  for (const WeightPart& part : weight.parts)
+    for (int64_t i = 0; i < part.rows; ++i, ++row) {
+      if (interrupt.load(std::memory_order_relaxed)) throw Error("interrupted", "loading was interrupted");
+      if (!checkFinite(part.type, part.data + i * rowBytes(part.type, part.cols), part.cols))
+        throw Error("invalid_weights", format("%s: row %lld holds a NaN or an infinity", weight.name.c_str(), static_cast<long long>(row)));
+    }
+}
+
 }  // namespace
 
 std::unique_ptr<ModelRunner> loadModel(const LoadSpec& spec, const LoadProgress& progress, const std::atomic<bool>& interrupt) {
@@ -30,6 +41,8 @@ std::unique_ptr<ModelRunner> loadModel(const LoadSpec& spec, const LoadProgress&
     reported = now;
     progress(done, total);
   };
+  if (spec.reference)
+    for (const Weight& weight : weights) requireFinite(weight, interrupt);
   auto make = spec.reference ? makeReferenceBackend : makeCpuBackend;
   std::unique_ptr<Backend> backend = make(plan, std::move(weights), spec.options, report);
   return std::make_unique<ModelRunner>(std::move(plan), spec.options, spec.maxSlots, std::move(backend));

@@ -31,7 +31,7 @@ Napi::Object ModelObject::toJs(Napi::Env env, const LoadSpec& spec) {
   Napi::Object info = Napi::Object::New(env);
   const Backend& backend = runner_->backend();  // before the first call is queued
   info.Set("backend", spec.reference ? "reference" : "cpu");
-  info.Set("isa", backend.isa());
+  info.Set("isa", spec.reference ? "generic" : backend.isa());
   info.Set("threads", Napi::Number::New(env, spec.options.threads));
   info.Set("weightBytes", Napi::Number::New(env, static_cast<double>(backend.weightBytes())));
   info.Set("kvBytes", Napi::Number::New(env, static_cast<double>(spec.options.numPages) * static_cast<double>(spec.options.pageBytes)));
