@@ -48,7 +48,7 @@ export async function openModel(modelPath: string): Promise<OpenedModel> {
     throw new FileFormatError(modelPath, 'neither a folder nor a .gguf file')
   }
   const names = await readdir(modelPath)
-  const ggufs = names.filter(name => name.endsWith('.gguf') && (splitOf(name)?.part ?? 1) === 1)
+  const ggufs = names.filter(isGgufModel)
   const [only] = ggufs
   const hasSafetensors = weightFiles.some(name => names.includes(name))
   // A repository of GGUF files may carry the config.json of the model they were made from.
@@ -142,6 +142,12 @@ async function readOtherParts(file: string): Promise<GgufFile[]> {
     parts.push(await readGguf(path.join(path.dirname(file), name)))
   }
   return parts
+}
+
+/** Not a later part of a split model, nor the image encoder that may lie beside one. */
+function isGgufModel(name: string): boolean {
+  const isLaterPart = (splitOf(name)?.part ?? 1) > 1
+  return name.endsWith('.gguf') && !name.startsWith('mmproj') && !isLaterPart
 }
 
 /** `NAME-00001-of-00003.gguf`, as llama.cpp's gguf-split names parts. */

@@ -43,6 +43,10 @@ interface Arguments {
   models: Map<string, string>
 }
 
+function wrong(reason: string): undefined {
+  console.error(`${reason}\n`)
+}
+
 function parseOptions(): Arguments | undefined {
   try {
     const { values, positionals } = parseArgs({
@@ -57,21 +61,22 @@ function parseOptions(): Arguments | undefined {
     const threads = Number(values.threads)
     const backends = { reference: ['reference'], cpu: ['cpu'], both: ['reference', 'cpu'] } as const
     const chosen = Object.entries(backends).find(([name]) => name === values.backend)?.[1]
-    const isIsa = values.isa === undefined || isas.includes(values.isa)
-    const areFolders = positionals.length > 0 && positionals.every(folder => existsSync(folder))
-    if (!chosen || !isIsa || !areFolders || !(Number.isInteger(threads) && threads > 0)) {
-      return undefined
-    }
+    const absent = positionals.find(folder => !existsSync(folder))
+    if (positionals.length === 0) return wrong('no folder given')
+    if (absent !== undefined) return wrong(`${absent} does not exist`)
+    if (!chosen) return wrong(`--backend ${values.backend}`)
+    if (values.isa !== undefined && !isas.includes(values.isa)) return wrong(`--isa ${values.isa}`)
+    if (!Number.isInteger(threads) || threads < 1) return wrong(`--threads ${values.threads}`)
     const isa = values.isa === undefined ? {} : { isa: values.isa as Isa }
     const models = new Map<string, string>()
     for (const given of values.model) {
       const [name = '', ...file] = given.split('=')
-      if (!existsSync(file.join('='))) return undefined
+      if (!existsSync(file.join('='))) return wrong(`--model ${given}: no such file`)
       models.set(name, file.join('='))
     }
     return { folders: positionals, options: { backends: chosen, ...isa, threads }, models }
-  } catch {
-    return undefined
+  } catch (error) {
+    return wrong(error instanceof Error ? error.message : String(error))
   }
 }
 
