@@ -6,6 +6,7 @@
 
 #include "cpu/kernel_library.h"
 #include "plan/backend.h"
+#include "plan/bind_weights.h"
 #include "testing/testing.h"
 
 using namespace mistralrs;
@@ -314,4 +315,34 @@ TEST(cpu_forward_can_stop_after_an_op) {
   std::vector<float> row(TinyModel::kHidden);
   model().weights()[0].readRow(tokenAt(0, 2), row.data());
   for (int i = 0; i < TinyModel::kHidden; ++i) CHECK_EQ(embedded[2 * TinyModel::kHidden + i], row[i] * 0.5f);
+}
+
+TEST(cpu_refuses_weights_that_are_not_finite) {
+  for (size_t i : {size_t{0}, size_t{1}, model().weights().size() - 1}) {  // an embedding, a matrix with a quantized part, a factor
+    std::vector<Weight> weights = model().weights();
+    WeightPart& part = weights[i].parts.back();
+    std::vector<uint8_t> bytes(part.data, part.data + part.rows * rowBytes(part.type, part.cols));
+    std::fill(bytes.end() - info(part.type).blockBytes, bytes.end(), 0xff);
+    part.data = bytes.data();
+    CHECK_ERROR("invalid_weights", format("row %lld", static_cast<long long>(weights[i].rows - 1)),
+                makeCpuBackend(model().plan(), weights, options(2, ""), {}));
+  }
+}
+
+TEST(cpu_reports_load_progress_and_stops_when_it_throws) {
+  int64_t last = 0;
+  makeCpuBackend(model().plan(), model().weights(), options(2, ""), [&](int64_t done) {
+    CHECK(done >= last);
+    last = done;
+  });
+  CHECK_EQ(last, storedBytes(model().weights()));
+  CHECK_ERROR("interrupted", "enough", makeCpuBackend(model().plan(), model().weights(), options(2, ""), [](int64_t) {
+    throw Error("interrupted", "enough");
+  }));
+}
+
+TEST(cpu_isa_must_exist) {
+  CHECK_EQ(availableIsas().back(), "generic");
+  CHECK_ERROR("invalid_argument", "avx1024", cpu(1, "avx1024"));
+  for (const std::string& isa : availableIsas()) CHECK_EQ(std::string(cpu(1, isa)->isa()), isa);
 }

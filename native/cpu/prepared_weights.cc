@@ -1,11 +1,14 @@
 #include "cpu/prepared_weights.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <thread>
 
+#include "plan/bind_weights.h"
 #include "plan/error.h"
 
 namespace mistralrs {
@@ -48,10 +51,15 @@ bool hasRaggedRuns(const std::vector<PanelRun>& runs) {
   return std::any_of(runs.begin(), runs.end(), [&](const PanelRun& run) { return run.rowBegin % kPanelRows != 0; });
 }
 
-int64_t storedBytes(const Weight& weight) {
-  int64_t bytes = 0;
-  for (const WeightPart& part : weight.parts) bytes += part.rows * rowBytes(part.type, part.cols);
-  return bytes;
+// Gives the pages of a weight's files back; an embedding's rows come again from the page cache as they are needed.
+void unmapPages(const Weight& weight) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (const WeightPart& part : weight.parts) {
+    if (!part.file) continue;  // not a mapping
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data), end = begin + static_cast<uintptr_t>(part.rows * rowBytes(part.type, part.cols));
+    const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // refusal only costs memory
+  }
 }
 
 // A few panels of one run: what a thread packs at a time. Without a run, 16 rows of an embedding, only to be checked.
@@ -160,29 +168,24 @@ PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, co
       result.vectors[i].resize(static_cast<size_t>(source.rows * source.cols));
       for (int64_t row = 0; row < source.rows; ++row) readFinite(source, row, result.vectors[i].data() + row * source.cols);
       result.bytes += source.rows * source.cols * 4;
-      done += storedBytes(source);
+      done += storedBytes({source});
     } else if (panels == 0) {
       schedule(nullptr, static_cast<int>((source.rows + kPanelRows - 1) / kPanelRows), kPanelRows * source.cols * 4);
     }
-    if (panels) storedPerPanel[i] = storedBytes(source) / panels;
+    if (panels) storedPerPanel[i] = storedBytes({source}) / panels;
   }
 
   std::atomic<int64_t> doneBytes{done};
   const std::thread::id caller = std::this_thread::get_id();
-  auto reported = std::chrono::steady_clock::now();
   pool.parallel(static_cast<int>(works.size()), [&](int item) {
     const Work& work = works[item];
     if (work.run) pack(work, result.sources[work.weight], kernels);
     else check(work, result.sources[work.weight]);
     doneBytes.fetch_add(storedPerPanel[work.weight] * (work.panelEnd - work.panelBegin), std::memory_order_relaxed);
-    if (progress && std::this_thread::get_id() == caller && std::chrono::steady_clock::now() - reported > std::chrono::milliseconds(100)) {
-      reported = std::chrono::steady_clock::now();
-      progress(doneBytes.load(std::memory_order_relaxed));
-    }
+    if (progress && std::this_thread::get_id() == caller) progress(doneBytes.load(std::memory_order_relaxed));
   });
-  int64_t all = 0;
-  for (const Weight& weight : result.sources) all += storedBytes(weight);
-  if (progress) progress(all);
+  for (const Weight& weight : result.sources) unmapPages(weight);
+  if (progress) progress(storedBytes(result.sources));
   return result;
 }
 
