@@ -1,7 +1,16 @@
 // Builds the addon into build/native. Plain JavaScript without dependencies: it runs on any Node from 20 on.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -33,21 +42,53 @@ export async function buildNative({ tests = false, sanitize = '', log = console.
     )
   }
   mkdirSync(folder, { recursive: true })
-  const started = Date.now()
-  log('Building the native addon (once; about two minutes on two cores)')
-  const configure = ['-S', source, '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
-  if (!existsSync(join(folder, 'CMakeCache.txt')) && hasTool('ninja')) configure.push('-G', 'Ninja')
-  configure.push(`-DMISTRALRS_TESTS=${tests ? 'ON' : 'OFF'}`, `-DMISTRALRS_SANITIZE=${sanitize}`)
-  configure.push(`-DMISTRALRS_NODE_MODULES=${nodeModules()}`)
-  await run('cmake', configure, () => {})
-  await run(
-    'cmake',
-    ['--build', folder, '--parallel', String(availableParallelism())],
-    progress(log),
-  )
-  writeFileSync(stampFile, JSON.stringify({ stamp, tests }))
-  log(`Built the native addon in ${((Date.now() - started) / 1000).toFixed(1)} s`)
-  return { folder, built: true }
+  const unlock = await lock(join(folder, '.lock'), log)
+  try {
+    if (isBuilt(stampFile, stamp, tests, folder)) return { folder, built: true } // by who held the lock
+    const started = Date.now()
+    log('Building the native addon (the first time takes about two minutes on two cores)')
+    const configure = ['-S', source, '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
+    if (!existsSync(join(folder, 'CMakeCache.txt')) && hasTool('ninja')) {
+      configure.push('-G', 'Ninja')
+    }
+    configure.push(`-DMISTRALRS_TESTS=${tests ? 'ON' : 'OFF'}`, `-DMISTRALRS_SANITIZE=${sanitize}`)
+    configure.push(`-DMISTRALRS_NODE_MODULES=${nodeModules()}`)
+    await run('cmake', configure, () => {})
+    const build = ['--build', folder, '--parallel', String(availableParallelism())]
+    await run('cmake', build, progress(log))
+    writeFileSync(stampFile, JSON.stringify({ stamp, tests }))
+    log(`Built the native addon in ${((Date.now() - started) / 1000).toFixed(1)} s`)
+    return { folder, built: true }
+  } finally {
+    unlock()
+  }
+}
+
+/**
+ * Waits until no other process builds into the folder: two commands started at once on a fresh clone would otherwise write the
+ * same objects. Who holds the lock touches it every second; one left untouched for ten belonged to a process that was killed.
+ */
+async function lock(path, log) {
+  for (let waiting = false; ; waiting = true) {
+    try {
+      writeFileSync(path, '', { flag: 'wx' })
+      break
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+    }
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (age > 10_000) rmSync(path, { force: true })
+    else if (!waiting) log('Waiting for another process that builds the native addon')
+    await new Promise(resolve => setTimeout(resolve, 300))
+  }
+  const touch = setInterval(() => {
+    const now = new Date()
+    if (existsSync(path)) utimesSync(path, now, now)
+  }, 1000)
+  return () => {
+    clearInterval(touch)
+    rmSync(path, { force: true })
+  }
 }
 
 /** Hash over path, size and mtime of every source: far cheaper than starting a build tool to learn that nothing changed. */
