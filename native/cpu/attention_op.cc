@@ -40,7 +40,8 @@ KvView AttentionOps::view(const Step& step, int groupIndex, int layer, int seque
   const KvGroup& group = plan_.groups[groupIndex];
   const Batch::PageTable& table = step.batch->pageTables[groupIndex];
   const int64_t layerBytes = int64_t{group.pageTokens} * group.kvHeads * group.headDim * 2 * (f16_ ? 2 : 4);
-  return {pool_, table.pages.data() + table.start[sequence], pageBytes_, layer * layerBytes, group.pageTokens, group.kvHeads, group.headDim, f16_};
+  return {pool_,            table.pages.data() + table.start[sequence], pageBytes_,    layer * layerBytes,
+          group.pageTokens, group.kvHeads,                              group.headDim, f16_};
 }
 
 void AttentionOps::write(const Op& op, const Step& step, int thread, bool serial) const {

@@ -264,7 +264,8 @@ TEST(cpu_matches_reference) {
         worst = std::fabs(difference) <= worst ? worst : std::fabs(difference);
       }
     // Activations of quantized weights have 8 bits: about 0.4 % noise in each linear.
-    if (!(std::sqrt(error / power) < 0.03)) testing::fail(__FILE__, __LINE__, format("%s: relative error %g, worst %g", isa.c_str(), std::sqrt(error / power), worst));
+    const double relative = std::sqrt(error / power);
+    if (!(relative < 0.03)) testing::fail(__FILE__, __LINE__, format("%s: relative error %g, worst %g", isa.c_str(), relative, worst));
   }
 }
 

@@ -111,6 +111,44 @@ void pack(const Work& work, const Weight& weight, const KernelTable& kernels) {
   }
 }
 
+// Sets the runs of every operand of a linear op; `asFloats` marks those whose rows are widened.
+void chooseRuns(const Plan& plan, const std::vector<uint8_t>& uses, PreparedWeights& result, std::vector<bool>& asFloats) {
+  for (size_t i = 0; i < result.sources.size(); ++i)
+    if (uses[i] & kPanels) result.panels[i] = runsOf(result.sources[i]);
+  for (const Op& op : plan.ops) {
+    if (op.kind != OpKind::kGatedLinear) continue;
+    // Stacked slices of several types that end within a panel: rare enough to spend memory instead of code.
+    for (int weight : op.weights) {
+      if (!hasRaggedRuns(result.panels[weight])) continue;
+      const int32_t rows = static_cast<int32_t>(result.sources[weight].rows), cols = static_cast<int32_t>(result.sources[weight].cols);
+      result.panels[weight] = {{{static_cast<int32_t>(DType::kF32), rows, cols, 0, nullptr}, 0}};
+      asFloats[weight] = true;
+    }
+  }
+}
+
+void allocatePanels(const KernelTable& kernels, PreparedWeights& result) {
+  const auto bytesOf = [](const PanelRun& run) { return (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63}; };
+  for (std::vector<PanelRun>& runs : result.panels)
+    for (PanelRun& run : runs) {
+      run.packed.panelBytes = kernels.panelBytes(run.packed.type, run.packed.cols);
+      result.bytes += bytesOf(run);
+    }
+  result.packed = Memory(result.bytes, "packed weights");
+  uint8_t* at = result.packed.data();
+  for (std::vector<PanelRun>& runs : result.panels)
+    for (PanelRun& run : runs) {
+      run.packed.data = at;
+      at += bytesOf(run);
+    }
+}
+
+std::vector<float> readVector(const Weight& weight) {
+  std::vector<float> values(static_cast<size_t>(weight.rows * weight.cols));
+  for (int64_t row = 0; row < weight.rows; ++row) readFinite(weight, row, values.data() + row * weight.cols);
+  return values;
+}
+
 }  // namespace
 
 PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, const KernelTable& kernels, ThreadPool& pool,
@@ -122,67 +160,40 @@ PreparedWeights prepareWeights(const Plan& plan, std::vector<Weight> weights, co
   result.panels.resize(count);
   result.vectors.resize(count);
   std::vector<bool> asFloats(count);
-
-  for (size_t i = 0; i < count; ++i)
-    if (uses[i] & kPanels) result.panels[i] = runsOf(result.sources[i]);
-  for (const Op& op : plan.ops) {
-    if (op.kind != OpKind::kGatedLinear) continue;
-    // Stacked slices of several types that end within a panel: rare enough to spend memory instead of code.
-    for (int weight : op.weights) {
-      if (!hasRaggedRuns(result.panels[weight])) continue;
-      asFloats[weight] = true;
-      const Weight& source = result.sources[weight];
-      result.panels[weight] = {{{static_cast<int32_t>(DType::kF32), static_cast<int32_t>(source.rows), static_cast<int32_t>(source.cols), 0, nullptr}, 0}};
-    }
-  }
-
-  int64_t total = 0;
-  for (std::vector<PanelRun>& runs : result.panels)
-    for (PanelRun& run : runs) {
-      run.packed.panelBytes = kernels.panelBytes(run.packed.type, run.packed.cols);
-      total += (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63};
-    }
-  result.packed = Memory(total, "packed weights");
-  result.bytes = total;
+  chooseRuns(plan, uses, result, asFloats);
+  allocatePanels(kernels, result);
 
   constexpr int64_t kWorkBytes = 1 << 20;
   std::vector<Work> works;
   std::vector<int64_t> storedPerPanel(count);
-  int64_t done = 0, at = 0;
+  std::atomic<int64_t> doneBytes{0};
   for (size_t i = 0; i < count; ++i) {
     const Weight& source = result.sources[i];
-    const int index = static_cast<int>(i);
     int panels = 0;
     const auto schedule = [&](const PanelRun* run, int count, int64_t panelBytes) {
       const int step = static_cast<int>(std::max<int64_t>(1, kWorkBytes / panelBytes));
       for (int panel = 0; panel < count; panel += step)
-        works.push_back({index, run, panel, std::min(count, panel + step), asFloats[i]});
+        works.push_back({static_cast<int>(i), run, panel, std::min(count, panel + step), asFloats[i]});
       panels += count;
     };
-    for (PanelRun& run : result.panels[i]) {
-      run.packed.data = result.packed.data() + at;
-      at += (run.packed.panelBytes * run.panels() + 63) & ~int64_t{63};
-      schedule(&run, run.panels(), run.packed.panelBytes);
-    }
+    for (const PanelRun& run : result.panels[i]) schedule(&run, run.panels(), run.packed.panelBytes);
     if (uses[i] & kVector) {
-      result.vectors[i].resize(static_cast<size_t>(source.rows * source.cols));
-      for (int64_t row = 0; row < source.rows; ++row) readFinite(source, row, result.vectors[i].data() + row * source.cols);
+      result.vectors[i] = readVector(source);
       result.bytes += source.rows * source.cols * 4;
-      done += storedBytes({source});
     } else if (panels == 0) {
       schedule(nullptr, static_cast<int>((source.rows + kPanelRows - 1) / kPanelRows), kPanelRows * source.cols * 4);
     }
     if (panels) storedPerPanel[i] = storedBytes({source}) / panels;
+    else doneBytes += storedBytes({source});
   }
 
-  std::atomic<int64_t> doneBytes{done};
   const std::thread::id caller = std::this_thread::get_id();
   pool.parallel(static_cast<int>(works.size()), [&](int item) {
     const Work& work = works[item];
     if (work.run) pack(work, result.sources[work.weight], kernels);
     else check(work, result.sources[work.weight]);
-    doneBytes.fetch_add(storedPerPanel[work.weight] * (work.panelEnd - work.panelBegin), std::memory_order_relaxed);
-    if (progress && std::this_thread::get_id() == caller) progress(doneBytes.load(std::memory_order_relaxed));
+    doneBytes += storedPerPanel[work.weight] * (work.panelEnd - work.panelBegin);
+    if (progress && std::this_thread::get_id() == caller) progress(doneBytes);
   });
   for (const Weight& weight : result.sources) unmapPages(weight);
   if (progress) progress(storedBytes(result.sources));

@@ -123,7 +123,8 @@ struct Case {
     double best = -1e300, sum = 0;
     for (int j = first; j <= position; ++j) {
       double s = 0;
-      for (int i = 0; i < d; ++i) s += double{q[(int64_t{position} * heads() + head) * d + i]} * cached(k[(int64_t{j} * shape.kvHeads + kvHead) * d + i]);
+      const float *query = &q[(int64_t{position} * heads() + head) * d], *key = &k[(int64_t{j} * shape.kvHeads + kvHead) * d];
+      for (int i = 0; i < d; ++i) s += double{query[i]} * cached(key[i]);
       s *= scale;
       if (shape.softcap > 0) s = shape.softcap * std::tanh(s / shape.softcap);
       scores.push_back(s);
