@@ -7,7 +7,6 @@ import { ropeConfig, ropeTable } from './rope.ts'
 
 const schema = z.object({
   query_pre_attn_scalar: positive(2 ** 20).default(256),
-  attn_logit_softcapping: positive(1e6).optional(),
   final_logit_softcapping: positive(1e6).optional(),
   rope_local_base_freq: positive(1e12).default(10000),
   sliding_window_pattern: count(maxLayers).default(6),
@@ -42,14 +41,14 @@ function gemma3Config(raw: RawConfig) {
     windows: layerWindows(raw, c.numLayers, layer => (layer + 1) % pattern !== 0, 4096),
     localRope: local,
     scale: own.query_pre_attn_scalar ** -0.5,
-    attentionSoftcap: own.attn_logit_softcapping ?? 0,
     finalSoftcap: own.final_logit_softcapping,
   }
 }
 
 /**
  * Gemma 3 decoder (model_type "gemma3_text", the text part of "gemma3"): four norms a layer with weights stored as
- * distance from one, sliding and full layers with a rope each.
+ * distance from one, sliding and full layers with a rope each. As in transformers, `attn_logit_softcapping`, a field left
+ * over from Gemma 2, does nothing.
  */
 export const gemma3 = defineModel({
   modelTypes: ['gemma3_text', 'gemma3'],
@@ -66,7 +65,7 @@ export const gemma3 = defineModel({
       const l = w.scope(`model.layers.${layer}`)
       const rope = window === undefined ? globalRope : localRope
       const shape = { ...c, ...bias, rope, qkNorm: eps }
-      const attention = { layer, kv: kvSpec(window), scale: c.scale, softcap: c.attentionSoftcap }
+      const attention = { layer, kv: kvSpec(window), scale: c.scale }
       const x = g.rmsNorm(h, l('input_layernorm'), eps)
       const a = selfAttention(g, x, l.scope('self_attn'), shape, attention)
       h = g.add(h, g.rmsNorm(a, l('post_attention_layernorm'), eps))

@@ -148,6 +148,11 @@ describe('configurations', () => {
     expect(compile(modelType, fields).kvGroups.map(group => group.kind)).toEqual(kinds)
   })
 
+  it('has no cap on attention scores in Gemma 3, whatever the config says', () => {
+    const capped = compile('gemma3_text', { attn_logit_softcapping: 20 })
+    expect(capped.text).toBe(compile('gemma3_text', {}).text)
+  })
+
   it('ties the head to the embedding only where the config says so', () => {
     const names = (fields: object) => compile('llama', { ...fields }).weightNames.map(w => w.name)
     expect(names({ tie_word_embeddings: false })).toContain('lm_head.weight')
