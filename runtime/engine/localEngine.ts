@@ -114,6 +114,11 @@ export class LocalEngine implements Engine {
     return this.#options.report
   }
 
+  /** What applies to a request that says nothing. */
+  get generation(): GenerationDefaults {
+    return this.#options.generation
+  }
+
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     signal.throwIfAborted()
     this.#checkReady()
