@@ -1,0 +1,111 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { IttyRouter } from 'itty-router'
+import {
+  type DetokenizeJob,
+  type Engine,
+  EngineError,
+  type EngineErrorData,
+  type EngineErrorKind,
+  type GenerateJob,
+  type TokenizeJob,
+} from '../../edge/engine.ts'
+import { enginePaths, SECRET_HEADER } from '../../edge/engineWire.ts'
+import { generateResponse } from './generateResponse.ts'
+import { JobTooLargeError, readJob } from './readJob.ts'
+
+export interface ContainerOptions {
+  /** Absent: every caller is served. */
+  secret?: string
+  limits: { maxBodyBytes: number }
+  /** Failures the edge only sees as `internal`. */
+  onInternalError: (error: unknown) => void
+  /** Longest silence on a stream of events; default 5 s. */
+  keepAliveMs?: number
+}
+
+/** Nobody reads it; the caller has gone. */
+const CLIENT_CLOSED_REQUEST = 499
+
+/** For people and proxies that look on; an edge goes by the kind. */
+const statuses: Record<EngineErrorKind, number> = {
+  invalid: 400,
+  model_not_found: 404,
+  context_length: 400,
+  unsupported_media: 400,
+  invalid_grammar: 400,
+  busy: 429,
+  loading: 503,
+  draining: 503,
+  unavailable: 502,
+  timeout: 504,
+  internal: 500,
+}
+
+/** An engine as an HTTP application: see `edge/engineWire.ts` for what is said on it. */
+export function createContainerApp(
+  engine: Engine,
+  options: ContainerOptions,
+): { fetch(request: Request): Promise<Response> } {
+  const router = IttyRouter()
+  const authorized = secretCheck(options.secret)
+  const { maxBodyBytes } = options.limits
+
+  // Probes have no secret, and learn nothing worth one.
+  router.get('/health', () => new Response('OK'))
+  router.get('/ready', async () => {
+    const { ready, reason } = await engine.health()
+    const status = ready ? 'ready' : (reason ?? 'failed')
+    return ready
+      ? Response.json({ status })
+      : Response.json({ status }, { status: 503, headers: { 'retry-after': '1' } })
+  })
+
+  router.all('*', request =>
+    authorized(request.headers.get(SECRET_HEADER))
+      ? undefined
+      : failure(401, { kind: 'unavailable', message: 'The engine refused the shared secret.' }),
+  )
+
+  router.get(enginePaths.health, async () => Response.json(await engine.health()))
+  router.get(enginePaths.models, async () => Response.json({ models: await engine.models() }))
+  router.post(enginePaths.generate, async request => {
+    const job = (await readJob(request, maxBodyBytes)) as unknown as GenerateJob
+    return generateResponse(engine, job, request.signal, options.keepAliveMs)
+  })
+  router.post(enginePaths.tokenize, async request => {
+    const job = (await readJob(request, maxBodyBytes)) as unknown as TokenizeJob
+    return Response.json(await engine.tokenize(job, request.signal))
+  })
+  router.post(enginePaths.detokenize, async request => {
+    const job = (await readJob(request, maxBodyBytes)) as unknown as DetokenizeJob
+    return Response.json({ text: await engine.detokenize(job, request.signal) })
+  })
+  router.all('*', () => failure(404, { kind: 'invalid', message: 'The engine has no such route.' }))
+
+  return {
+    async fetch(request) {
+      try {
+        return await router.fetch(request)
+      } catch (error) {
+        if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+        if (error instanceof JobTooLargeError) return failure(413, error.toData())
+        if (error instanceof EngineError) return failure(statuses[error.kind], error.toData())
+        options.onInternalError(error)
+        return failure(500, { kind: 'internal', message: 'The engine had an error.' })
+      }
+    },
+  }
+}
+
+function failure(status: number, error: EngineErrorData): Response {
+  const headers = { ...(status === 503 && { 'retry-after': '1' }) }
+  return Response.json({ error }, { status, headers })
+}
+
+/** Compares digests, so that neither length nor content of the secret shows in the time taken. */
+function secretCheck(secret: string | undefined): (presented: string | null) => boolean {
+  if (secret === undefined) return () => true
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(secret)
+  return presented => timingSafeEqual(digest(presented ?? ''), expected)
+}

@@ -1,0 +1,90 @@
+import type { Engine, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
+import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/engineWire.ts'
+
+const utf8 = new TextEncoder()
+const KEEP_ALIVE = utf8.encode('\n')
+
+/**
+ * Runs a job and streams its events, those of a step in one write, no faster than they are read. The job ends with the
+ * response, however that ends.
+ * @throws EngineError when the job is not accepted
+ */
+export async function generateResponse(
+  engine: Engine,
+  job: GenerateJob,
+  signal: AbortSignal,
+  keepAliveMs = ENGINE_KEEP_ALIVE_MS,
+): Promise<Response> {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let ended = false
+  const end = () => {
+    ended = true
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+  }
+  const abort = () => {
+    end()
+    controller.abort()
+  }
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort)
+  const accepted = await engine.submit(job, controller.signal).catch((error: unknown) => {
+    end()
+    throw error
+  })
+  const { events, ...head } = accepted
+  const iterator = events[Symbol.asyncIterator]()
+  let lastWriteMs = performance.now()
+
+  /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
+  const keepAlive = (stream: ReadableStreamDefaultController<Uint8Array>) => {
+    const idleMs = performance.now() - lastWriteMs
+    const due = idleMs >= keepAliveMs
+    if (due) {
+      // A reader that lags has data to read, which is sign of life enough.
+      if ((stream.desiredSize ?? 0) > 0) stream.enqueue(KEEP_ALIVE)
+      lastWriteMs = performance.now()
+    }
+    timer = setTimeout(keepAlive, keepAliveMs - (due ? 0 : idleMs), stream)
+  }
+
+  const body = new ReadableStream<Uint8Array>({
+    start(stream) {
+      if (ended) return
+      // With the headers, so that the edge can answer its client before the first token.
+      stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
+      timer = setTimeout(keepAlive, keepAliveMs, stream)
+    },
+    async pull(stream) {
+      const { done, value } = await iterator.next().catch((error: unknown) => {
+        // Whatever broke after the caller left is a consequence of that.
+        if (ended) return { done: true as const, value: undefined }
+        end()
+        throw error
+      })
+      if (ended) return
+      if (done) {
+        end()
+        stream.close()
+        return
+      }
+      stream.enqueue(utf8.encode(encodeEvents(value)))
+      lastWriteMs = performance.now()
+    },
+    cancel() {
+      abort()
+      // Settles a generator that is parked between two steps.
+      iterator.return?.().catch(() => {})
+    },
+  })
+  return new Response(body, {
+    headers: { 'content-type': NDJSON_TYPE, 'cache-control': 'no-store' },
+  })
+}
+
+function encodeEvents(events: GenerateEvent[]): string {
+  let lines = ''
+  for (const event of events) lines += `${JSON.stringify(event)}\n`
+  return lines
+}

@@ -1,0 +1,47 @@
+import { Client, fetch, Pool } from 'undici'
+import type { EngineFetch } from '../../edge/remote.ts'
+
+export interface UpstreamOptions {
+  /** PEM of the authority that signed the container's certificate, where the system does not know it. */
+  ca?: string | Buffer
+}
+
+export interface Upstream {
+  fetch: EngineFetch
+  /** Ends what runs and closes the connections. */
+  close(): Promise<void>
+}
+
+/**
+ * Connections to a container, over HTTP/2 in clear text (by prior knowledge) or over TLS.
+ * @param url its scheme, host and port are used
+ */
+export function connectUpstream(url: string, options: UpstreamOptions = {}): Upstream {
+  const { origin, protocol } = new URL(url)
+  const clientOptions: Client.Options = {
+    connectTimeout: 5000,
+    // A stream may be silent for as long as its job waits: the engine on this side has deadlines of its own.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    allowH2: true,
+    ...(options.ca !== undefined && { connect: { ca: options.ca } }),
+    h2Options: {
+      useH2c: protocol === 'http:',
+      maxConcurrentStreams: 1000,
+      // A stalled stream fills its own window and stays within it: the connection's has room for all of them.
+      settings: { initialWindowSize: 32 * 1024 },
+      connectionWindowSize: 64 * 2 ** 20,
+      pingInterval: 10_000,
+    },
+  }
+  const pool = new Pool(origin, {
+    // One would do; a few let a lost packet hold up a part of the streams only.
+    connections: 4,
+    // The pool's own connector does not know of HTTP/2 in clear text (undici 8.12), each client's does.
+    factory: clientOrigin => new Client(clientOrigin, clientOptions),
+  })
+  return {
+    fetch: (target, init) => fetch(target, { ...init, dispatcher: pool }),
+    close: () => pool.destroy(),
+  }
+}
