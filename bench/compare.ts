@@ -13,7 +13,7 @@ interface Row {
   test: string
   promptTokens: number
   genTokens: number
-  tokensPerSecond: { median: number }
+  tokensPerSecond: { p50: number }
 }
 
 const { values } = parseArgs({
@@ -62,7 +62,7 @@ for (const model of values.model ?? []) {
         row.test === 'prefill'
           ? `prefill ${row.promptTokens}`
           : `decode ${row.genTokens} @ ${row.promptTokens}`
-      into.set(key, [...(into.get(key) ?? []), row.tokensPerSecond.median])
+      into.set(key, [...(into.get(key) ?? []), row.tokensPerSecond.p50])
     }
   }
   const isa = values.isa === undefined ? [] : ['--isa', values.isa]

@@ -76,7 +76,7 @@ class Runner:
 def row(test, prompt, gen, seconds):
     tokens = gen or prompt
     rates = [tokens / s for s in seconds]
-    stats = {"mean": statistics.fmean(rates), "stddev": statistics.pstdev(rates), "median": statistics.median(rates), "min": min(rates), "max": max(rates)}
+    stats = {"mean": statistics.fmean(rates), "stddev": statistics.pstdev(rates), "p50": statistics.median(rates), "min": min(rates), "max": max(rates)}
     return {"test": test, "promptTokens": prompt, "genTokens": gen, "tokensPerSecond": stats, "latencyMs": statistics.fmean(seconds) * 1000 / (gen or 1)}
 
 
