@@ -8,6 +8,7 @@ import type { Isa, LoadSpec, NativeModel } from '../native.ts'
 import { TextService } from '../text/textService.ts'
 import type { TextSource } from '../text/textSource.ts'
 import type { Isq } from '../weights/bindWeights.ts'
+import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type KvBudget, planKvBudget } from './kvBudget.ts'
 import { LocalEngine } from './localEngine.ts'
 import type { KvGroup } from './pages.ts'
@@ -76,9 +77,13 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
       source: textSource(model.tokenizerSource),
       ...(options.chatTemplate !== undefined && { chatTemplateOverride: options.chatTemplate }),
     }),
-    binding.load(loadSpec(model, options, scheduler, kvType), (done, total) =>
-      options.onProgress?.('weights', done, total),
-    ),
+    binding
+      .load(loadSpec(model, options, scheduler, kvType), (done, total) =>
+        options.onProgress?.('weights', done, total),
+      )
+      .catch(error => {
+        throw withFile(error, model)
+      }),
   )
   return new LocalEngine(
     {
@@ -97,6 +102,14 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
     text,
     native,
   )
+}
+
+/** Native code tells which weight it cannot use; users know files. */
+function withFile(error: unknown, { weights }: PreparedModel): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === 'invalid_weights')) return error
+  const weight = weights.find(({ name }) => error.message.startsWith(`${name}: `))
+  const path = weight?.parts[0]?.path
+  return path === undefined ? error : new FileFormatError(path, error.message, { cause: error })
 }
 
 /** When one fails, what the other made is freed. */
@@ -200,10 +213,13 @@ function generationDefaults(
   text: TextService,
   overrides: Partial<GenerationDefaults> | undefined,
 ): GenerationDefaults {
-  const { eosTokenIds } = model.generation
+  const { eosTokenIds, suppressTokens } = model.generation
+  // Ids beyond the vocabulary mean nothing, as in transformers.
+  const suppressed = suppressTokens?.filter(id => id < model.config.vocabSize)
   return {
     ...model.generation,
     eosTokenIds: eosTokenIds.length > 0 ? eosTokenIds : [...text.endIds],
+    ...(suppressed && { suppressTokens: suppressed }),
     ...overrides,
   }
 }

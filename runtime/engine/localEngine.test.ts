@@ -302,9 +302,19 @@ describe('LocalEngine', () => {
   it('computes a prompt that wants no output', async () => {
     const { engine } = setUp()
     const events = await collect(engine, { ...baseJob, maxTokens: 0, n: 2, promptLogprobs: true })
-    expect(events.map(e => e.kind)).toEqual(['prompt_logprobs', 'finish', 'finish', 'usage'])
-    expect(events[1]).toMatchObject({ reason: 'length' })
-    expect(events[3]).toMatchObject({ completionTokens: 0 })
+    const ends = events.filter(e => e.kind !== 'prompt_logprobs')
+    expect(ends.map(e => e.kind)).toEqual(['finish', 'finish', 'usage'])
+    expect(ends[0]).toMatchObject({ reason: 'length' })
+    expect(ends[2]).toMatchObject({ completionTokens: 0 })
+    await expectIdle(engine)
+  })
+
+  it('lists the only token of a prompt, which nothing predicts', async () => {
+    const { engine } = setUp()
+    const prompt: GenerateJob['prompt'] = { kind: 'text', prompts: ['x'] }
+    const events = await collect(engine, { ...baseJob, prompt, promptLogprobs: true })
+    const scored = events.flatMap(e => (e.kind === 'prompt_logprobs' ? e.logprobs : []))
+    expect(scored).toMatchObject([{ id: promptIds('x')[0], logprob: null, top: [] }])
     await expectIdle(engine)
   })
 

@@ -286,6 +286,10 @@ export class LocalEngine implements Engine {
         accepted.addChoice(p * job.n + j, sequence, detokenizer)
         this.#jobOf.set(sequence, accepted)
         if (j === 0) cachedTokens += this.#scheduler.probe(sequence)
+        // Nothing predicts the first token, and a prompt of one token is scored in no step.
+        if (j === 0 && job.promptLogprobs) {
+          accepted.pushPromptLogprobs(sequence, [unscoredToken(this.#bytesOf, prompt[0] ?? -1)])
+        }
         if (p === 0 && j === 0) queuePosition = this.#scheduler.queuePosition(sequence)
       }
     }
@@ -389,10 +393,6 @@ export class LocalEngine implements Engine {
         const top = sequence.options.promptLogprobs ?? 0
         return tokenLogprob(this.#bytesOf, sequence.tokens[position] ?? -1, scored, i, top)
       })
-      // Position 0 is not scored: it comes with the first that is.
-      if (entries[0]?.[1].position === 1) {
-        logprobs.unshift(unscoredToken(this.#bytesOf, sequence.tokens[0] ?? -1))
-      }
       this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, logprobs)
     }
   }

@@ -407,12 +407,13 @@ export class Scheduler {
 
   #start(sequence: Sequence, nowMs: number): void {
     sequence.state = 'running'
+    insertInOrder(this.#running, sequence)
+    if (sequence.startedMs < 0) sequence.startedMs = nowMs
+    // Last, since it may throw: the engine then fails, and ends a sequence that is where its state says.
     if (sequence.slot < 0) {
       sequence.slot = this.#slots.openSlot(sequence.options.slot)
       this.#numOpenSlots++
     }
-    if (sequence.startedMs < 0) sequence.startedMs = nowMs
-    insertInOrder(this.#running, sequence)
   }
 
   /** Tokens to run per sequence: every decode row, and prefill within the token and the time budget. */
