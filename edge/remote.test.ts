@@ -218,7 +218,7 @@ describe('before acceptance', () => {
       new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     const options = { answerTimeoutMs: 20 }
     await expect(submit(hanging, options)).rejects.toMatchObject({ kind: 'timeout' })
-    await expect(engine(hanging, options).health()).rejects.toMatchObject({ kind: 'timeout' })
+    await expect(engine(hanging, options).models()).rejects.toMatchObject({ kind: 'timeout' })
   })
 })
 

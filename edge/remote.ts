@@ -44,6 +44,7 @@ export interface RemoteEngineOptions {
 }
 
 const ANSWER_TIMEOUT_MS = 60_000
+const HEALTH_TIMEOUT_MS = 2000
 
 /** Waits before asking again when no connection could be made, or it broke before anything came back. */
 const RETRY_DELAYS_MS = [50, 200]
@@ -93,7 +94,8 @@ export class RemoteEngine implements Engine {
   }
 
   async health(): Promise<EngineHealth> {
-    return (await this.#call(enginePaths.health)) as EngineHealth
+    // Once and soon: whoever asks wants to know now, and will ask again.
+    return (await this.#callOnce(enginePaths.health, HEALTH_TIMEOUT_MS)) as EngineHealth
   }
 
   async #submitOnce(body: string, signal: AbortSignal): Promise<Accepted> {
@@ -102,7 +104,7 @@ export class RemoteEngine implements Engine {
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort)
     const release = () => signal.removeEventListener('abort', abort)
-    const deadline = this.#deadline(controller)
+    const deadline = startDeadline(controller, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
     try {
       const response = await this.#request(enginePaths.generate, controller.signal, body)
       if (response.status !== 200) throw await rejection(response)
@@ -127,29 +129,37 @@ export class RemoteEngine implements Engine {
     }
   }
 
+  #call(path: string, signal?: AbortSignal, job?: object): Promise<object> {
+    const timeoutMs = this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS
+    return this.#retrying(signal, () => this.#callOnce(path, timeoutMs, signal, job))
+  }
+
   /** @returns the JSON of the answer, an object */
-  async #call(path: string, signal?: AbortSignal, job?: object): Promise<object> {
-    const body = job === undefined ? undefined : JSON.stringify(job)
-    return this.#retrying(signal, async () => {
-      const controller = new AbortController()
-      const deadline = this.#deadline(controller)
-      const abort = () => controller.abort(signal?.reason)
-      if (signal?.aborted) abort()
-      signal?.addEventListener('abort', abort)
-      try {
-        const response = await this.#request(path, controller.signal, body)
-        if (response.status !== 200) throw await rejection(response)
-        const answer = parseJsonObject(await readText(response))
-        if (answer === undefined) throw unavailable('The engine sent an answer that is not JSON.')
-        return answer
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason
-        throw deadline.passed ? timedOut() : error
-      } finally {
-        deadline.clear()
-        signal?.removeEventListener('abort', abort)
-      }
-    })
+  async #callOnce(
+    path: string,
+    timeoutMs: number,
+    signal?: AbortSignal,
+    job?: object,
+  ): Promise<object> {
+    const controller = new AbortController()
+    const deadline = startDeadline(controller, timeoutMs)
+    const abort = () => controller.abort(signal?.reason)
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort)
+    try {
+      const body = job === undefined ? undefined : JSON.stringify(job)
+      const response = await this.#request(path, controller.signal, body)
+      if (response.status !== 200) throw await rejection(response)
+      const answer = parseJsonObject(await readText(response))
+      if (answer === undefined) throw unavailable('The engine sent an answer that is not JSON.')
+      return answer
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      throw deadline.passed ? timedOut() : error
+    } finally {
+      deadline.clear()
+      signal?.removeEventListener('abort', abort)
+    }
   }
 
   async #request(path: string, signal: AbortSignal, body?: string): Promise<EngineResponse> {
@@ -182,15 +192,16 @@ export class RemoteEngine implements Engine {
     signal?.throwIfAborted()
     return attempt()
   }
+}
 
-  #deadline(controller: AbortController) {
-    const deadline = { passed: false, clear: () => clearTimeout(timer) }
-    const timer = setTimeout(() => {
-      deadline.passed = true
-      controller.abort()
-    }, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
-    return deadline
-  }
+/** Aborts a request unless it is cleared in time. */
+function startDeadline(controller: AbortController, timeoutMs: number) {
+  const deadline = { passed: false, clear: () => clearTimeout(timer) }
+  const timer = setTimeout(() => {
+    deadline.passed = true
+    controller.abort()
+  }, timeoutMs)
+  return deadline
 }
 
 async function rejection(response: EngineResponse): Promise<EngineError> {

@@ -19,7 +19,7 @@ export interface Upstream {
 export function connectUpstream(url: string, options: UpstreamOptions = {}): Upstream {
   const { origin, protocol } = new URL(url)
   const clientOptions: Client.Options = {
-    connectTimeout: 5000,
+    connectTimeout: 3000,
     // A stream may be silent for as long as its job waits: the engine on this side has deadlines of its own.
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -10,6 +10,7 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
+import { submitTracked } from '../../edge/trackedJob.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */
 export class DrainableEngine implements Engine {
@@ -28,25 +29,16 @@ export class DrainableEngine implements Engine {
       throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
     }
     const controller = new AbortController()
-    const end = () => {
+    const abort = () => controller.abort(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort)
+    this.#running.add(controller)
+    const accepted = await submitTracked(this.#engine, job, controller.signal, () => {
       signal.removeEventListener('abort', abort)
       this.#running.delete(controller)
       if (this.#running.size === 0) this.#onIdle()
-    }
-    const abort = () => {
-      controller.abort(signal.reason)
-      end()
-    }
-    this.#running.add(controller)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort)
-    try {
-      const accepted = await this.#engine.submit(job, controller.signal)
-      return { ...accepted, events: this.#cutOff(accepted.events, controller, end) }
-    } catch (error) {
-      end()
-      throw error
-    }
+    })
+    return { ...accepted, events: orShutDown(accepted.events, controller.signal) }
   }
 
   tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
@@ -78,26 +70,23 @@ export class DrainableEngine implements Engine {
     await idle
     clearTimeout(deadline)
   }
-
-  /** The same events, and an error in place of the end when the deadline has passed. */
-  async *#cutOff(
-    events: AsyncIterable<GenerateEvent[]>,
-    { signal }: AbortController,
-    end: () => void,
-  ): AsyncGenerator<GenerateEvent[]> {
-    let seq = 0
-    try {
-      for await (const batch of events) {
-        seq += batch.length
-        yield batch
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error
-    } finally {
-      end()
-    }
-    if (signal.reason === shutDown) yield [{ v: 1, seq, kind: 'error', error: shutDown }]
-  }
 }
 
 const shutDown = { kind: 'draining' as const, message: 'The server shut down before the end.' }
+
+/** The same events, and an error in place of the end when the deadline has passed. */
+async function* orShutDown(
+  events: AsyncIterable<GenerateEvent[]>,
+  signal: AbortSignal,
+): AsyncGenerator<GenerateEvent[]> {
+  let seq = 0
+  try {
+    for await (const batch of events) {
+      seq += batch.length
+      yield batch
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  if (signal.reason === shutDown) yield [{ v: 1, seq, kind: 'error', error: shutDown }]
+}
