@@ -14,9 +14,11 @@ if (!existsSync(join(root, 'node_modules', '.mistralrs-lock'))) {
   process.exit(1)
 }
 const { nodeBinary, runChild, runScript } = await import('../scripts/setup.mjs')
-await runScript(async () => {
-  const node = nodeBinary()
-  if (node !== process.execPath) return runChild(node, [main, ...process.argv.slice(2)])
-  const command = await import(pathToFileURL(main).href)
-  return command.main(process.argv.slice(2))
-})
+process.exit(
+  await runScript(async () => {
+    const node = nodeBinary()
+    if (node !== process.execPath) return runChild(node, [main, ...process.argv.slice(2)])
+    const command = await import(pathToFileURL(main).href)
+    return command.main(process.argv.slice(2))
+  }),
+)

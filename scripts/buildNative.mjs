@@ -136,14 +136,20 @@ function requireTool(name, args, hint) {
   }
 }
 
-/** Passes on a build tool's `[3/40]` or `[ 7%]` counters, at most one line in two seconds. */
+/** A build tool's `[3/40]` or `[ 7%]` counters: on a terminal one line that changes, elsewhere a line for each quarter. */
 function progress(log) {
-  let last = Date.now()
+  const { stderr } = process
+  let quarter = 0
   return line => {
-    const counter = /^\[\s*(\d+\/\d+|\d+%)\]/.exec(line)
-    if (!counter || Date.now() - last < 2000) return
-    last = Date.now()
-    log(`  ${counter[1]}`)
+    const [, done, total = 100] = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line) ?? []
+    if (done === undefined) return
+    const share = done / total
+    if (stderr.isTTY) {
+      stderr.write(`\r\x1b[KBuilding the native addon: ${done}/${total}${share >= 1 ? '\n' : ''}`)
+    } else if (Math.floor(4 * share) > quarter && share < 1) {
+      quarter = Math.floor(4 * share)
+      log(`Building the native addon: ${Math.round(100 * share)} %`)
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { root, runChild, runScript, setup } from './setup.mjs'
 
-await runScript(async () => {
+process.exitCode = await runScript(async () => {
   const [file = '', ...args] = process.argv.slice(2)
   const node = await setup()
   return runChild(node, [resolve(root, file), ...args])

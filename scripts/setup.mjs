@@ -80,18 +80,28 @@ export async function setup({ tests = false } = {}) {
   linkCommand()
   const node = nodeBinary()
   const { buildNative } = await import('./buildNative.mjs')
-  await buildNative({ tests, log })
+  try {
+    await buildNative({ tests, log })
+  } catch (cause) {
+    throw new SetupError(cause.message, { cause })
+  }
   return node
 }
 
-/** Runs `main`, turning a SetupError into one line and exit code 1. */
+/** Fetches the model that is served without `-m`, if it is not there yet. @returns whether it is there now */
+export function fetchDefaultModel(node) {
+  const script = join(root, 'scripts', 'fetchDefaultModel.ts')
+  return spawnSync(node, [script], { stdio: 'inherit', env: projectEnv() }).status === 0
+}
+
+/** Runs `main` and returns its exit code; a SetupError becomes one line and exit code 1. */
 export async function runScript(main) {
   try {
-    process.exitCode = await main()
+    return await main()
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
     process.stderr.write(`Error: ${error.message}\n`)
-    process.exitCode = 1
+    return 1
   }
 }
 

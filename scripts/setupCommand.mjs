@@ -1,8 +1,10 @@
 // `npm run setup`: sets up what is missing and stops there.
-import { runScript, setup } from './setup.mjs'
+import { fetchDefaultModel, runScript, setup } from './setup.mjs'
 
-await runScript(async () => {
-  await setup()
-  console.log('Ready: `npm start` serves the demo model, `npx mistralrs --help` shows the rest.')
+process.exitCode = await runScript(async () => {
+  // Without the demo model everything else still works; the reason has been printed.
+  const hasModel = fetchDefaultModel(await setup())
+  if (hasModel) console.log('Ready: `npm start` serves the demo model.')
+  console.log('`npx mistralrs --help` shows what there is.')
   return 0
 })

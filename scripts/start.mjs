@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { root, runChild, runScript, setup } from './setup.mjs'
 
-await runScript(async () => {
+process.exitCode = await runScript(async () => {
   const node = await setup()
   return runChild(node, [
     join(root, 'runtime', 'cli', 'main.ts'),

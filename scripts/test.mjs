@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { projectEnv, root, runScript, setup } from './setup.mjs'
+import { openaiPython } from './openaiPython.mjs'
+import { fetchDefaultModel, projectEnv, root, runScript, setup } from './setup.mjs'
 
 const full = process.argv.includes('--full')
 const shared = join(root, '..', 'shared')
@@ -13,13 +14,13 @@ const shared = join(root, '..', 'shared')
 
 const one = ok => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 })
 
+/** What the set-up adds to the environment of the tests. */
+const testEnv = full ? { MISTRALRS_TEST_FULL: '1' } : {}
+
 function command(name, args) {
   const [file, ...rest] = args
-  const result = spawnSync(file, rest, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...projectEnv(), ...(full && { MISTRALRS_TEST_FULL: '1' }) },
-  })
+  const env = { ...projectEnv(), ...testEnv }
+  const result = spawnSync(file, rest, { cwd: root, stdio: 'inherit', env })
   if (result.error) console.error(`${name}: ${result.error.message}`)
   return result.status === 0
 }
@@ -91,7 +92,7 @@ const areas = [
   ...withShared('vocabularies', 'conformance/vocab', ['node', 'test/conformance/cli.ts', 'vocab']),
 ]
 
-await runScript(async () => {
+process.exitCode = await runScript(async () => {
   const times = []
   const total = { passed: 0, failed: 0, skipped: 0 }
   const timed = async (label, run) => {
@@ -103,7 +104,11 @@ await runScript(async () => {
     for (const key of Object.keys(total)) total[key] += counts[key]
   }
   await timed('setup', async () => {
-    await setup({ tests: true })
+    const node = await setup({ tests: true })
+    if (!fetchDefaultModel(node)) console.log('tests of the default model will be skipped')
+    const python = openaiPython()
+    if (python.env) Object.assign(testEnv, python.env)
+    else console.log(`tests of openai for Python will be skipped: ${python.reason}`)
     return { passed: 0, failed: 0, skipped: 0 }
   })
   for (const { label, run } of areas) await timed(label, run)

@@ -1,22 +1,17 @@
 import { cpus } from 'node:os'
-import type { Command } from 'commander'
-import type { Engine, GenerateJob, Usage } from '../../edge/engine.ts'
+import { type Engine, EngineError, type GenerateJob, type Usage } from '../../edge/engine.ts'
 import { runTurn } from './chatTurn.ts'
 import { findModel, loadEngine } from './loadEngine.ts'
 import { createLog } from './log.ts'
-import {
-  addModelOptions,
-  integerList,
-  type ModelOptions,
-  nonNegativeInteger,
-  positiveInteger,
-} from './options.ts'
-import { createProgress } from './progress.ts'
+import type { ModelOptions } from './options.ts'
+import { createProgress, type Progress } from './progress.ts'
+import { type Summary, summarize } from './summarize.ts'
 
-interface BenchOptions extends ModelOptions {
+export interface BenchOptions extends ModelOptions {
   promptLen: number[]
   genLen: number
   depth: number[]
+  concurrency: number[]
   iterations: number
   warmup: number
   json?: boolean
@@ -24,98 +19,124 @@ interface BenchOptions extends ModelOptions {
 
 export interface BenchRow {
   test: 'prefill' | 'decode'
-  /** Prompt tokens: all of them are timed in prefill; in decode they are the depth generation starts at. */
+  /** Prompt tokens of a stream: all of them are timed in prefill; in decode they are the depth generation starts at. */
   promptTokens: number
-  /** Generated tokens that are timed. */
+  /** Generated tokens of a stream that are timed. */
   genTokens: number
-  /** tokens/s of each iteration. */
-  tokensPerSecond: { mean: number; stddev: number; median: number; min: number; max: number }
-  /** Milliseconds: time to first token in prefill, time per output token in decode. */
-  latencyMs: number
+  /** Streams that run at once. */
+  concurrency: number
+  /** Of all streams together, over the iterations. */
+  tokensPerSecond: Summary
+  /** Time to first token in prefill, time per output token in decode, over iterations and streams. */
+  latencyMs: Summary
 }
 
 /** `mistralrs bench`: prefill and decode speed through the engine, without HTTP. */
-export function benchCommand(program: Command): void {
-  addModelOptions(program.command('bench'))
-    .description('measure prefill and decode speed')
-    .option('--prompt-len <list>', 'prompt lengths to prefill, 0 for none', integerList(0), [512])
-    .option('--gen-len <n>', 'tokens to generate, below 2 for none', nonNegativeInteger, 128)
-    .option(
-      '--depth <list>',
-      'tokens already in the cache when decoding starts',
-      integerList(1),
-      [4],
-    )
-    .option('--iterations <n>', 'timed runs of each test', positiveInteger, 3)
-    .option('--warmup <n>', 'runs before them', nonNegativeInteger, 1)
-    .option('--json', 'print one JSON object')
-    .action(async (options: BenchOptions) => {
-      const log = createLog(options.verbose > 0 ? 'debug' : 'warn', process.stderr)
-      const progress = createProgress(process.stderr, log.info)
-      // Every run uses the same tokens: with a prefix cache the second would find its prompt done.
-      const model = await findModel(options, log, progress)
-      const engine = await loadEngine(model, { ...options, prefixCacheN: 0 }, log, progress)
-      try {
-        const [info] = await engine.models()
-        const rows = await measure(engine, info?.vocabSize ?? 1, options)
-        const { isa, threads } = engine.report.native
-        const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', isa, threads }
-        const quantization = info?.quantization ?? 'unknown'
-        const report = { model: model.id, quantization, ...machine }
-        if (options.json) console.log(JSON.stringify({ ...report, rows }, null, 2))
-        else printTable(report, rows, options)
-      } finally {
-        await engine.dispose()
-      }
-    })
+export async function bench(options: BenchOptions): Promise<number> {
+  const log = createLog(options.verbose > 0 ? 'debug' : 'warn', process.stderr)
+  const progress = createProgress(process.stderr, log.notice)
+  const model = await findModel(options, log, progress)
+  const maxSeqs = Math.max(options.maxSeqs, ...options.concurrency)
+  // Every run uses the same tokens: with a prefix cache the second would find its prompt done.
+  const settings = { ...options, maxSeqs, prefixCacheN: 0 }
+  const engine = await loadEngine(model, settings, log, progress)
+  try {
+    const { quantization, vocabSize } = engine.info
+    const rows = await measure(engine, vocabSize ?? 1, options, progress)
+    const { isa, threads } = engine.report.native
+    const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', isa, threads }
+    const report = { model: model.id, quantization: quantization ?? 'unknown', ...machine }
+    const { iterations, warmup } = options
+    const text = options.json
+      ? JSON.stringify({ ...report, iterations, warmup, rows }, null, 2)
+      : table(report, rows, options)
+    process.stdout.write(`${text}\n`)
+    return 0
+  } finally {
+    await engine.dispose()
+  }
 }
 
 async function measure(
   engine: Engine,
   vocabSize: number,
   options: BenchOptions,
+  progress: Progress,
 ): Promise<BenchRow[]> {
-  const rows: BenchRow[] = []
-  for (const promptTokens of options.promptLen) {
-    if (promptTokens === 0) continue
-    const runs = await repeat(engine, job(promptTokens, 1, vocabSize), options)
-    rows.push({
-      test: 'prefill',
-      promptTokens,
-      genTokens: 0,
-      tokensPerSecond: summary(runs.map(usage => (promptTokens / usage.promptMs) * 1000)),
-      latencyMs: mean(runs.map(usage => usage.promptMs)),
-    })
-  }
-  if (options.genLen < 2) return rows
-  for (const depth of options.depth) {
-    const runs = await repeat(engine, job(depth, options.genLen, vocabSize), options)
-    // The first token comes out of the prefill; the time is that of the others.
-    const genTokens = options.genLen - 1
-    rows.push({
-      test: 'decode',
+  const { promptLen, depth, concurrency, genLen } = options
+  const prefills = promptLen
+    .filter(length => length > 0)
+    .map(length => ({ test: 'prefill' as const, promptTokens: length, genTokens: 0, streams: 1 }))
+  // The first token comes out of the prefill; the time is that of the others.
+  const decodes = depth
+    .filter(() => genLen >= 2)
+    .flatMap(depth => concurrency.map(streams => ({ depth, streams })))
+    .map(({ depth, streams }) => ({
+      test: 'decode' as const,
       promptTokens: depth,
-      genTokens,
-      tokensPerSecond: summary(runs.map(usage => (genTokens / usage.completionMs) * 1000)),
-      latencyMs: mean(runs.map(usage => usage.completionMs / genTokens)),
-    })
+      genTokens: genLen - 1,
+      streams,
+    }))
+  const rows: BenchRow[] = []
+  const tests = [...prefills, ...decodes]
+  for (const { test, promptTokens, genTokens, streams } of tests) {
+    progress.update('Measuring', rows.length, tests.length, 'items')
+    const jobs = Array.from({ length: streams }, (_, i) =>
+      job(promptTokens, genTokens + 1, vocabSize, i),
+    )
+    const speeds: number[] = []
+    const latencies: number[] = []
+    for (let i = -options.warmup; i < options.iterations; i++) {
+      const usages = await Promise.all(jobs.map(job => measured(engine, job)))
+      if (i < 0) continue
+      const [tokens, ms] =
+        test === 'prefill'
+          ? [promptTokens, Math.max(...usages.map(usage => usage.promptMs))]
+          : [streams * genTokens, decodeMs(usages)]
+      speeds.push((tokens / ms) * 1000)
+      latencies.push(
+        ...usages.map(usage =>
+          test === 'prefill' ? usage.promptMs : usage.completionMs / genTokens,
+        ),
+      )
+    }
+    const [tokensPerSecond, latencyMs] = [summarize(speeds), summarize(latencies)]
+    const concurrency = streams
+    rows.push({ test, promptTokens, genTokens, concurrency, tokensPerSecond, latencyMs })
   }
+  progress.update('Measuring', tests.length, tests.length, 'items')
   return rows
 }
 
-async function repeat(engine: Engine, job: GenerateJob, options: BenchOptions): Promise<Usage[]> {
-  const runs: Usage[] = []
-  for (let i = -options.warmup; i < options.iterations; i++) {
-    const { usage } = await runTurn(engine, job, new AbortController().signal, () => {})
-    if (usage === undefined) throw new Error('the engine ended a benchmark run without usage')
-    if (i >= 0) runs.push(usage)
+/** From the first token of any stream to the last of all; they were submitted together. */
+function decodeMs(usages: readonly Usage[]): number {
+  const firsts = usages.map(usage => usage.promptMs)
+  const lasts = usages.map(usage => usage.promptMs + usage.completionMs)
+  return Math.max(...lasts) - Math.min(...firsts)
+}
+
+async function measured(engine: Engine, job: GenerateJob): Promise<Usage> {
+  const { usage } = await runTurn(engine, job, new AbortController().signal)
+  if (usage === undefined) throw new Error('the engine ended a benchmark run without usage')
+  if (usage.completionTokens !== job.maxTokens) {
+    throw new EngineError({
+      kind: 'context_length',
+      message:
+        `a run of ${usage.promptTokens} + ${job.maxTokens} tokens ended after ${usage.completionTokens}: ` +
+        'it does not fit into the context (see --pa-context-len)',
+    })
   }
-  return runs
+  return usage
 }
 
 /** Fixed pseudo-random prompt, forced length. Source of the generator: Lehmer, MINSTD multiplier 48271. */
-function job(promptTokens: number, genTokens: number, vocabSize: number): GenerateJob {
-  let state = 1
+function job(
+  promptTokens: number,
+  genTokens: number,
+  vocabSize: number,
+  stream: number,
+): GenerateJob {
+  let state = stream + 1
   const tokens = Array.from({ length: promptTokens }, () => {
     state = (state * 48271) % 2147483647
     return state % vocabSize
@@ -131,43 +152,30 @@ function job(promptTokens: number, genTokens: number, vocabSize: number): Genera
   }
 }
 
-function printTable(
+function table(
   report: Record<string, string | number>,
-  rows: BenchRow[],
+  rows: readonly BenchRow[],
   options: BenchOptions,
-): void {
-  console.log(
-    Object.entries(report)
-      .map(([name, value]) => `${name}: ${value}`)
-      .join(' · '),
-  )
-  console.log(`iterations: ${options.iterations}, warm-up: ${options.warmup}\n`)
-  const cells = rows.map(row => [
-    row.test === 'prefill'
-      ? `prefill ${row.promptTokens}`
-      : `decode ${row.genTokens} @ ${row.promptTokens}`,
+): string {
+  const facts = Object.entries(report).map(([name, value]) => `${name}: ${value}`)
+  const cells = rows.map(({ test, promptTokens, genTokens, concurrency, ...row }) => [
+    test === 'prefill'
+      ? `prefill ${promptTokens}`
+      : `decode ${genTokens} @ ${promptTokens}${concurrency > 1 ? ` x ${concurrency}` : ''}`,
     `${row.tokensPerSecond.mean.toFixed(1)} ± ${row.tokensPerSecond.stddev.toFixed(1)}`,
-    `${row.latencyMs.toFixed(2)} ms ${row.test === 'prefill' ? 'TTFT' : 'TPOT'}`,
+    `${row.latencyMs.mean.toFixed(2)} ms ${test === 'prefill' ? 'TTFT' : 'TPOT'}`,
   ])
-  const table = [['Test', 'T/s', 'Latency'], ...cells]
-  const widths = [0, 1, 2].map(i => Math.max(...table.map(row => (row[i] ?? '').length)))
-  for (const row of table)
-    console.log(row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | '))
-}
-
-function summary(values: number[]): BenchRow['tokensPerSecond'] {
-  const sorted = values.toSorted((a, b) => a - b)
-  const average = mean(values)
-  const variance = mean(values.map(value => (value - average) ** 2))
-  return {
-    mean: average,
-    stddev: Math.sqrt(variance),
-    median: sorted[Math.floor(sorted.length / 2)] ?? 0,
-    min: sorted[0] ?? 0,
-    max: sorted.at(-1) ?? 0,
-  }
-}
-
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
+  const lines = [['Test', 'T/s', 'Latency'], ...cells]
+  const widths = [0, 1, 2].map(i => Math.max(...lines.map(line => (line[i] ?? '').length)))
+  return [
+    facts.join(' · '),
+    `iterations: ${options.iterations}, warm-up: ${options.warmup}`,
+    '',
+    ...lines.map(line =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join(' | ')
+        .trimEnd(),
+    ),
+  ].join('\n')
 }

@@ -1,11 +1,9 @@
-import type { Engine, GenerateJob, Usage } from '../../edge/engine.ts'
-import { EngineError } from '../../edge/engine.ts'
+import { type Engine, EngineError, type GenerateJob, type Usage } from '../../edge/engine.ts'
 
 export interface TurnResult {
   text: string
+  /** Absent when the signal ended the turn. */
   usage: Usage | undefined
-  /** False when the signal ended it. */
-  completed: boolean
 }
 
 /**
@@ -16,39 +14,44 @@ export async function runTurn(
   engine: Engine,
   job: GenerateJob,
   signal: AbortSignal,
-  onText: (text: string) => void,
+  onText: (text: string) => void = () => {},
 ): Promise<TurnResult> {
   let text = ''
   let usage: Usage | undefined
-  const { events } = await engine.submit(job, signal)
-  for await (const step of events) {
-    for (const event of step) {
-      if (event.kind === 'text') {
-        text += event.text
-        onText(event.text)
-      } else if (event.kind === 'usage') {
-        usage = event
-      } else if (event.kind === 'error') {
-        throw new EngineError(event.error)
+  try {
+    const { events } = await engine.submit(job, signal)
+    for await (const step of events) {
+      for (const event of step) {
+        if (event.kind === 'text') {
+          text += event.text
+          onText(event.text)
+        } else if (event.kind === 'usage') {
+          usage = event
+        } else if (event.kind === 'error') {
+          throw new EngineError(event.error)
+        }
       }
     }
+  } catch (error) {
+    // Before acceptance an abort is a rejection, afterwards just an end.
+    if (!signal.aborted) throw error
   }
-  return { text, usage, completed: usage !== undefined }
+  return { text, usage }
 }
 
 /** `prompt 38 tokens (12 cached) · first token 0.12 s · 310 tok/s in, 155 tok/s out`. */
 export function describeUsage(usage: Usage): string {
   const cached = usage.cachedTokens > 0 ? ` (${usage.cachedTokens} cached)` : ''
-  const parts = [
-    `prompt ${usage.promptTokens} tokens${cached}`,
-    `first token ${(usage.promptMs / 1000).toFixed(2)} s`,
-    `${rate(usage.promptTokens - usage.cachedTokens, usage.promptMs)} tok/s in`,
-  ]
+  const speeds = [`${rate(usage.promptTokens - usage.cachedTokens, usage.promptMs)} tok/s in`]
   // The first token belongs to the prompt's time.
   if (usage.completionTokens > 1) {
-    parts.push(`${rate(usage.completionTokens - 1, usage.completionMs)} tok/s out`)
+    speeds.push(`${rate(usage.completionTokens - 1, usage.completionMs)} tok/s out`)
   }
-  return parts.join(' · ')
+  return [
+    `prompt ${usage.promptTokens} tokens${cached}`,
+    `first token ${(usage.promptMs / 1000).toFixed(2)} s`,
+    speeds.join(', '),
+  ].join(' · ')
 }
 
 function rate(tokens: number, ms: number): string {

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import { loadLocalEngine } from '../engine/createLocalEngine.ts'
 import type { LocalEngine } from '../engine/localEngine.ts'
 import { defaultThreads } from '../host/machine.ts'
 import { DEFAULT_MODEL } from '../hub/defaultModel.ts'
 import { type ModelRequest, type ResolvedModel, resolveModel } from '../hub/resolveModel.ts'
+import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
 import type { Log } from './log.ts'
 import type { ModelOptions } from './options.ts'
 import type { Progress } from './progress.ts'
@@ -24,76 +23,122 @@ export function modelRequest(options: ModelOptions): ModelRequest {
 }
 
 /** Finds the model the options name, downloading what is missing. */
-export function findModel(
+export async function findModel(
   options: ModelOptions,
   log: Log,
   progress: Progress,
 ): Promise<ResolvedModel> {
-  return resolveModel(modelRequest(options), {
-    log: message => {
-      progress.stop()
-      log.info(message)
-    },
-    bytes: (source, done, total) =>
-      progress.update(`Downloading from ${source}`, done, total, 'bytes'),
-  })
+  try {
+    return await resolveModel(modelRequest(options), {
+      log: message => {
+        progress.stop()
+        log.notice(message)
+      },
+      bytes: (source, done, total) =>
+        progress.update(`Downloading from ${source}`, done, total, 'bytes'),
+    })
+  } finally {
+    progress.stop()
+  }
 }
 
 /**
  * Loads a model into an engine in this process, as the options say.
- * @param onFraction how far the load is, 0 to 1
+ * @param onLoaded how much of the weights is loaded, in bytes
+ * @throws Error when the model or the template cannot be read, or does not fit
  */
 export async function loadEngine(
   model: ResolvedModel,
   options: ModelOptions,
   log: Log,
   progress: Progress,
-  onFraction: (done: number, total: number) => void = () => {},
+  onLoaded: (done: number, total: number) => void = () => {},
 ): Promise<LocalEngine> {
-  const engine = await loadLocalEngine({
-    path: model.path,
-    id: model.id,
-    threads: options.threads ?? defaultThreads(),
-    maxSeqs: options.maxSeqs,
-    maxBatchedTokens: options.maxNumBatchedTokens,
-    prefixCache: options.prefixCacheN > 0,
-    onProgress: (phase, done, total) => {
-      if (phase !== 'weights') return
-      progress.update('Loading weights', done, total, 'bytes')
-      onFraction(done, total)
-    },
-    ...(options.isa && { isa: options.isa }),
-    ...(options.isq && { isq: options.isq }),
-    ...(options.seed !== undefined && { seed: options.seed }),
-    ...(options.paMemoryMb !== undefined && { kvBytes: options.paMemoryMb * 2 ** 20 }),
-    ...(options.paContextLen !== undefined && { kvTokens: options.paContextLen }),
-    ...(options.paCacheType !== 'auto' && { kvType: options.paCacheType }),
-    ...(options.chatTemplate && { chatTemplate: await readTemplate(options.chatTemplate) }),
-    ...(model.isDefault && { generationOverrides: demoSampling }),
-  })
-  progress.stop()
-  const { report } = engine
-  for (const message of report.messages) log.info(message)
-  log.info(
-    `Model ${model.id} loaded in ${(report.loadMs / 1000).toFixed(2)} s: ` +
-      `${(report.native.weightBytes / 2 ** 20).toFixed(0)} MiB of weights, ` +
-      `${report.native.isa} kernels on ${report.native.threads} threads`,
-  )
-  log.info(
-    `KV cache: ${(report.kv.bytes / 2 ** 20).toFixed(0)} MiB (${report.kv.type}), room for ` +
-      `${report.kv.fullLengthSequences} sequences of ${report.kv.maxModelLen} tokens` +
-      `${report.kv.limitedBy === 'memory' ? ' (half of the free memory; see --pa-memory-mb)' : ''}`,
-  )
+  const chatTemplate = await templateOf(model, options)
+  let engine: LocalEngine
+  try {
+    engine = await loadLocalEngine({
+      path: model.path,
+      id: model.id,
+      threads: options.threads ?? defaultThreads(),
+      maxSeqs: options.maxSeqs,
+      maxBatchedTokens: options.maxNumBatchedTokens,
+      prefixCache: options.prefixCacheN > 0,
+      onProgress: (_phase, done, total) => {
+        progress.update('Loading weights', done, total, 'bytes')
+        onLoaded(done, total)
+      },
+      ...(options.isa && { isa: options.isa }),
+      ...(options.isq && { isq: options.isq }),
+      ...(options.seed !== undefined && { seed: options.seed }),
+      ...(options.paMemoryMb !== undefined && { kvBytes: options.paMemoryMb * 2 ** 20 }),
+      ...(options.paContextLen !== undefined && { kvTokens: options.paContextLen }),
+      ...(options.paCacheType !== 'auto' && { kvType: options.paCacheType }),
+      ...(chatTemplate !== undefined && { chatTemplate }),
+      ...(model.isDefault && { generationOverrides: DEFAULT_MODEL.sampling }),
+    })
+  } finally {
+    progress.stop()
+  }
+  if (options.chatTemplate !== undefined) await tryTemplate(engine, options.chatTemplate)
+  report(model, engine, log)
   return engine
 }
 
-const demoSampling: Partial<GenerationDefaults> = DEFAULT_MODEL.sampling
+function report(model: ResolvedModel, { report }: LocalEngine, log: Log): void {
+  for (const message of report.messages) log.info(message)
+  log.info(
+    `Model ${model.id} loaded in ${(report.loadMs / 1000).toFixed(2)} s: ` +
+      `${mebibytes(report.native.weightBytes)} of weights, ` +
+      `${report.native.isa} kernels on ${report.native.threads} threads`,
+  )
+  const { bytes, type, fullLengthSequences, maxModelLen, limitedBy } = report.kv
+  log.info(
+    `KV cache: ${mebibytes(bytes)} (${type}), room for ${fullLengthSequences} sequences of ${maxModelLen} tokens` +
+      `${limitedBy === 'memory' ? ' (half of the free memory; see --pa-memory-mb)' : ''}`,
+  )
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`
+}
+
+async function templateOf(
+  model: ResolvedModel,
+  options: ModelOptions,
+): Promise<string | undefined> {
+  if (options.chatTemplate !== undefined) return readTemplate(options.chatTemplate)
+  return model.isDefault ? DEFAULT_MODEL.chatTemplate : undefined
+}
+
+/** A template is compiled when it is first used; a server must not wait for a request to find that it is broken. */
+async function tryTemplate(engine: LocalEngine, path: string): Promise<void> {
+  const messages = [{ role: 'user', content: 'Hello' }]
+  const job = { model: 'default', prompt: { kind: 'chat' as const, messages } }
+  try {
+    await engine.tokenize(job, new AbortController().signal)
+  } catch (cause) {
+    await engine.dispose()
+    throw new Error(`the chat template ${path} cannot be used`, { cause })
+  }
+}
 
 /** A Jinja file as it is, or the `chat_template` of a JSON file. */
 async function readTemplate(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8')
+  let text: string
+  try {
+    text = (await readModelFile(path, maxConfigBytes)).toString('utf8')
+  } catch (cause) {
+    throw new Error(`the chat template ${path} cannot be read`, { cause })
+  }
   if (!path.endsWith('.json')) return text
-  const template: unknown = JSON.parse(text)?.chat_template
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new Error(`${path} is not JSON`, { cause })
+  }
+  const template = (json as { chat_template?: unknown } | null)?.chat_template
   if (typeof template !== 'string') throw new Error(`${path} has no string "chat_template"`)
   return template
 }

@@ -1,44 +1,42 @@
-import { Command, CommanderError } from 'commander'
-import packageJson from '../../package.json' with { type: 'json' }
-import { benchCommand } from './bench.ts'
-import { planCommand } from './plan.ts'
-import { runCommand } from './run.ts'
-import { serveCommand } from './serve.ts'
+import { CommanderError } from 'commander'
+import { createProgram } from './commands.ts'
 
 /** Exit codes: 0 success, 1 anything that failed while running, 2 wrong arguments. */
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
+/** What the shell reports for a program whose reader went away (128 + SIGPIPE). */
+const EXIT_BROKEN_PIPE = 141
 
 /**
- * Runs the command line.
+ * Runs the command line. The caller ends the process with the result: handles that are still open must not keep it alive.
  * @param argv without node and script
  * @returns the exit code
  */
 export async function main(argv: string[]): Promise<number> {
-  const program = new Command('mistralrs')
-    .description('Serve a language model with OpenAI-compatible HTTP')
-    .version(packageJson.version, '-V, --version')
-    .exitOverride()
-    .showHelpAfterError()
-  // Sub-commands copy these settings when they are made, so they come after them.
-  serveCommand(program)
-  runCommand(program)
-  benchCommand(program)
-  planCommand(program)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT_BROKEN_PIPE)
+    throw error
+  })
+  let exitCode = 0
+  const program = createProgram(async command => {
+    exitCode = await command()
+  })
   try {
     await program.parseAsync(argv, { from: 'user' })
-    return Number(process.exitCode ?? 0)
+    return exitCode
   } catch (error) {
     if (error instanceof CommanderError) {
       // Help and version are thrown too; everything else is about the arguments and already on stderr.
       return error.exitCode === 0 ? 0 : EXIT_USAGE
     }
-    process.stderr.write(`Error: ${causes(error)}\n`)
+    process.stderr.write(`Error: ${describeError(error)}\n`)
+    if (process.env.MISTRALRS_DEBUG === '1') console.error(error)
     return EXIT_FAILURE
   }
 }
 
-function causes(error: unknown): string {
+/** The message and those of its causes, unless they only repeat it. */
+function describeError(error: unknown): string {
   const lines: string[] = []
   for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
     const message = at instanceof Error ? at.message : String(at)
@@ -47,4 +45,4 @@ function causes(error: unknown): string {
   return lines.join('\n  caused by: ')
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2))
+if (import.meta.main) process.exit(await main(process.argv.slice(2)))

@@ -1,16 +1,14 @@
-import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
 import type { LocalEngine } from '../engine/localEngine.ts'
 import { ModelRegistry } from '../engine/modelRegistry.ts'
 import { serveApp } from '../host/serveApp.ts'
 import { requestedId } from '../hub/resolveModel.ts'
 import { DEMO_NOTICE, findModel, loadEngine, modelRequest } from './loadEngine.ts'
 import { createLog, type Log } from './log.ts'
-import { addModelOptions, type ModelOptions, positiveInteger } from './options.ts'
+import type { ModelOptions } from './options.ts'
 import { createProgress } from './progress.ts'
 import { logThroughput } from './throughput.ts'
 
-interface ServeOptions extends ModelOptions {
+export interface ServeOptions extends ModelOptions {
   port: number
   host: string
   apiKey: string[]
@@ -22,30 +20,14 @@ interface ServeOptions extends ModelOptions {
 
 /** How long running streams may go on after SIGTERM; orchestrators usually kill after 30 s. */
 const DRAIN_MS = 25_000
+/** Then the last bytes of answers have this long to leave. */
+const CLOSE_MS = 1000
+/** A terminal signals every process of a command, and npm and our own scripts pass on what they get: one signal, twice. */
+const SAME_SIGNAL_MS = 100
 
 /** `mistralrs serve`: binds at once, answers 503 while the model loads, drains on SIGTERM. */
-export function serveCommand(program: Command): void {
-  addModelOptions(program.command('serve'))
-    .description('serve a model over HTTP')
-    .option('-p, --port <n>', 'port; 0 takes a free one', port, 1234)
-    .option('--host <address>', 'address to bind', '0.0.0.0')
-    .option('--api-key <key>', 'accept only this key (repeatable; default: any)', collect, [])
-    .option(
-      '--cors-origin <origin>',
-      'origin of browser apps (repeatable; default: any)',
-      collect,
-      [],
-    )
-    .option('--max-body-mb <n>', 'largest request body in MiB', positiveInteger, 50)
-    .option('--served-model-name <name>', 'id clients use instead of -m')
-    .option('--strict-openai', "OpenAI's defaults where this server's differ")
-    .action(async (options: ServeOptions) => {
-      const log = createLog(options.verbose > 0 ? 'debug' : 'info', process.stdout)
-      await serve(options, log)
-    })
-}
-
-async function serve(options: ServeOptions, log: Log): Promise<void> {
+export async function serve(options: ServeOptions): Promise<number> {
+  const log = createLog(options.verbose > 0 ? 'debug' : 'info', process.stdout)
   const shutdown = shutdownSignal(log)
   const registry = new ModelRegistry()
   const server = await serveApp({
@@ -61,17 +43,17 @@ async function serve(options: ServeOptions, log: Log): Promise<void> {
   })
   log.debug(`bound to port ${server.port}, loading`)
   try {
-    const loading = load(options, registry, log)
-    const engine = await Promise.race([loading, shutdown])
-    if (engine === undefined) return
+    const engine = await Promise.race([load(options, registry, log), shutdown])
+    if (engine === undefined) return 0
     announce(options, server.port, log)
     const stopLog = logThroughput(engine, log)
     await shutdown
     stopLog()
     log.info('Shutting down: running requests may finish, new ones are refused.')
     await registry.drain(DRAIN_MS)
+    return 0
   } finally {
-    await server.close(1000)
+    await server.close(CLOSE_MS)
     await registry.dispose()
   }
 }
@@ -82,7 +64,7 @@ async function load(
   registry: ModelRegistry,
   log: Log,
 ): Promise<LocalEngine> {
-  const progress = createProgress(process.stderr, log.info)
+  const progress = createProgress(process.stderr, log.notice)
   const id = options.servedModelName ?? requestedId(modelRequest(options))
   let report = (_done: number, _total: number) => {}
   const loading = findModel(options, log, progress).then(model => {
@@ -105,7 +87,7 @@ function announce(options: ServeOptions, realPort: number, log: Log): void {
   const local = host === '0.0.0.0' ? 'localhost' : host === '::' ? '[::1]' : shown
   log.info(`Server listening on http://${shown}:${realPort}`)
   log.info(`OpenAI-compatible API: http://${local}:${realPort}/v1`)
-  if (options.apiKey.length === 0 && !['localhost', '::1'].includes(host) && !/^127\./.test(host)) {
+  if (options.apiKey.length === 0 && !isLoopback(host)) {
     log.warn(
       `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +
         'Add --api-key, or --host 127.0.0.1 for this machine only.',
@@ -113,15 +95,20 @@ function announce(options: ServeOptions, realPort: number, log: Log): void {
   }
 }
 
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host)
+}
+
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 function shutdownSignal(log: Log): Promise<undefined> {
   return new Promise(resolve => {
-    let signalled = false
+    let firstMs = Number.NaN
     const codes = { SIGINT: 130, SIGTERM: 143 } as const
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (signalled) process.exit(codes[signal])
-        signalled = true
+        if (performance.now() - firstMs < SAME_SIGNAL_MS) return
+        if (!Number.isNaN(firstMs)) process.exit(codes[signal])
+        firstMs = performance.now()
         log.debug(`got ${signal}`)
         resolve(undefined)
       })
@@ -141,16 +128,4 @@ function keepAliveMs(log: Log): number {
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-function collect(value: string, previous: string[]): string[] {
-  return [...previous, value]
-}
-
-function port(text: string): number {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value > 65535) {
-    throw new InvalidArgumentError('must be an integer from 0 to 65535.')
-  }
-  return value
 }

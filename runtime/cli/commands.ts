@@ -1,0 +1,122 @@
+import { Argument, Command, Option } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import type { BenchOptions } from './bench.ts'
+import {
+  addModelOptions,
+  checkModelOptions,
+  collect,
+  integer,
+  integerList,
+  type ModelOptions,
+  nonEmpty,
+  onOff,
+  seed,
+} from './options.ts'
+import type { PlanOptions } from './plan.ts'
+import type { RunOptions } from './run.ts'
+import type { ServeOptions } from './serve.ts'
+
+/**
+ * The whole command line. Only the command that runs is imported, so that help and mistakes answer at once.
+ * @param execute runs the command that was chosen, which resolves to the exit code
+ */
+export function createProgram(execute: (command: () => Promise<number>) => Promise<void>): Command {
+  const program = new Command('mistralrs')
+    .description('Serve a language model with OpenAI-compatible HTTP')
+    .version(packageJson.version, '-V, --version')
+    .option('--seed <n>', 'seed of requests that bring none (default: drawn for each)', seed)
+    .option('-v, --verbose', 'more log lines', (_value: string, count: number) => count + 1, 0)
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+
+  /** Options of the model first, as in every command, then the command's own. */
+  const modelCommand = <T extends ModelOptions>(
+    name: string,
+    description: string,
+    defaults: { maxSeqs: number },
+    load: () => Promise<(options: T) => Promise<number>>,
+  ) => {
+    const command = program.command(name).description(description)
+    command.addArgument(
+      new Argument('[kind]', 'kind of model').choices(['auto', 'text']).default('auto'),
+    )
+    addModelOptions(command, defaults)
+    return command.action(async () => {
+      checkModelOptions(command)
+      const options = command.optsWithGlobals<T>()
+      await execute(async () => (await load())(options))
+    })
+  }
+
+  // One conversation at a time needs no memory for more.
+  const single = { maxSeqs: 1 }
+
+  modelCommand<ServeOptions>(
+    'serve',
+    'serve a model over HTTP',
+    { maxSeqs: 32 },
+    async () => (await import('./serve.ts')).serve,
+  )
+    .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
+    .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
+    .addOption(several('--api-key <key>', 'accept only this key (repeatable)'))
+    .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)'))
+    .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
+    .option('--served-model-name <name>', 'id clients use instead of -m', nonEmpty)
+    .option('--strict-openai', "OpenAI's defaults where this server's differ")
+
+  modelCommand<RunOptions>(
+    'run',
+    'chat in the terminal, or answer once with -i',
+    single,
+    async () => (await import('./run.ts')).run,
+  )
+    .option('-i, --input <text>', 'one request: print the answer and exit')
+    .addOption(
+      new Option('--thinking [bool]', 'ask the template for reasoning, or with false for none')
+        .argParser(onOff)
+        .preset('true'),
+    )
+
+  modelCommand<BenchOptions>(
+    'bench',
+    'measure prefill and decode speed',
+    single,
+    async () => (await import('./bench.ts')).bench,
+  )
+    .addOption(list('--prompt-len <list>', 'prompt lengths to prefill, 0 for none', 0, 512))
+    .option('--gen-len <n>', 'tokens to generate, below 2 for none', integer(0), 128)
+    .addOption(list('--depth <list>', 'tokens in the cache when decoding starts', 1, 4))
+    .addOption(list('--concurrency <list>', 'streams that decode at once', 1, 1))
+    .option('--iterations <n>', 'timed runs of each test', integer(1), 3)
+    .option('--warmup <n>', 'runs before them', integer(0), 1)
+    .option('--json', 'print one JSON object')
+
+  modelCommand<PlanOptions>(
+    'plan',
+    'print the compiled plan of a model',
+    single,
+    async () => (await import('./plan.ts')).plan,
+  )
+    .option('--no-fuse', 'one op for each line of the model definition')
+    .option('--weights <file>', "also write where its weights lie, in plan_run's format", nonEmpty)
+
+  for (const command of [program, ...program.commands]) {
+    const usage = command.createHelp().commandUsage(command)
+    command
+      .copyInheritedSettings(program)
+      .showHelpAfterError(`\nUsage: ${usage}\n\nFor more information, try --help.`)
+  }
+  return program
+}
+
+/** A repeatable option; without it anything goes. */
+function several(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(collect).default([], 'any')
+}
+
+/** An option of comma-separated integers. */
+function list(flags: string, description: string, minimum: number, value: number): Option {
+  const option = new Option(flags, description).argParser(integerList(minimum))
+  return option.default([value], String(value))
+}
