@@ -1,6 +1,8 @@
 import { Argument, Command, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { BenchOptions } from './bench.ts'
+import type { ContainerOptions } from './container.ts'
+import type { EdgeOptions } from './edge.ts'
 import {
   addModelOptions,
   checkModelOptions,
@@ -15,6 +17,7 @@ import {
 import type { PlanOptions } from './plan.ts'
 import type { RunOptions } from './run.ts'
 import type { ServeOptions } from './serve.ts'
+import { collectUpstream } from './upstreamOption.ts'
 
 /**
  * The whole command line. Only the command that runs is imported, so that help and mistakes answer at once.
@@ -51,19 +54,46 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
   // One conversation at a time needs no memory for more.
   const single = { maxSeqs: 1 }
 
-  modelCommand<ServeOptions>(
-    'serve',
-    'serve a model over HTTP',
+  addHttpOptions(
+    modelCommand<ServeOptions>(
+      'serve',
+      'serve a model over HTTP',
+      { maxSeqs: 32 },
+      async () => (await import('./serve.ts')).serve,
+    ),
+  ).option('--served-model-name <name>', 'id clients use instead of -m', nonEmpty)
+
+  modelCommand<ContainerOptions>(
+    'container',
+    'run a model for edges, behind HTTP/2 and HTTP/1.1',
     { maxSeqs: 32 },
-    async () => (await import('./serve.ts')).serve,
+    async () => (await import('./container.ts')).container,
   )
-    .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
+    .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 8443)
     .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
-    .addOption(several('--api-key <key>', 'accept only this key (repeatable)'))
-    .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)'))
-    .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
+    .option('--tls-cert <file>', 'certificate chain (PEM)', nonEmpty)
+    .option('--tls-key <file>', 'its private key (PEM)', nonEmpty)
+    .option('--secret-file <file>', 'serve only edges that know what it holds', nonEmpty)
+    .option('--max-body-mb <n>', 'largest job in MiB', integer(1, 4096), 64)
     .option('--served-model-name <name>', 'id clients use instead of -m', nonEmpty)
-    .option('--strict-openai', "OpenAI's defaults where this server's differ")
+
+  const edge = program
+    .command('edge')
+    .description('serve the HTTP API without a model, in front of containers')
+    .addOption(
+      new Option('--upstream <url>', 'container, for example https://gpu-0:8443 (repeatable)')
+        .argParser(collectUpstream)
+        .default([], 'none'),
+    )
+    .option('--upstream-ca <file>', 'authority of their certificates (PEM)', nonEmpty)
+    .option('--secret-file <file>', 'what the containers were given too', nonEmpty)
+  addHttpOptions(edge).action(async () => {
+    const options = edge.optsWithGlobals<EdgeOptions>()
+    if (options.upstream.length === 0) {
+      edge.error("error: required option '--upstream <url>' not specified")
+    }
+    await execute(async () => (await import('./edge.ts')).edge(options))
+  })
 
   modelCommand<RunOptions>(
     'run',
@@ -119,4 +149,15 @@ function several(flags: string, description: string): Option {
 function list(flags: string, description: string, minimum: number, value: number): Option {
   const option = new Option(flags, description).argParser(integerList(minimum))
   return option.default([value], String(value))
+}
+
+/** Options of every command that serves clients. */
+function addHttpOptions(command: Command): Command {
+  return command
+    .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
+    .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
+    .addOption(several('--api-key <key>', 'accept only this key (repeatable)'))
+    .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)'))
+    .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
+    .option('--strict-openai', "OpenAI's defaults where this server's differ")
 }

@@ -1,0 +1,58 @@
+import { createContainerApp } from '../container/containerApp.ts'
+import { listenContainer } from '../container/listenContainer.ts'
+import { createLog } from './log.ts'
+import { type ModelServerOptions, runModelServer } from './modelServer.ts'
+import { readOption, readSecretFile } from './secretFile.ts'
+import { describeFailure, isLoopback, urlHost } from './serverProcess.ts'
+
+export interface ContainerOptions extends ModelServerOptions {
+  port: number
+  host: string
+  tlsCert?: string
+  tlsKey?: string
+  secretFile?: string
+  maxBodyMb: number
+}
+
+/** `mistralrs container`: the engine for edges, over HTTP/2 and HTTP/1.1 on one port. */
+export async function container(options: ContainerOptions): Promise<number> {
+  const log = createLog(options.verbose > 0 ? 'debug' : 'info', process.stdout)
+  const { host, secretFile } = options
+  const tls = await readTls(options)
+  const secret = secretFile === undefined ? undefined : await readSecretFile(secretFile)
+  return runModelServer(
+    options,
+    log,
+    registry => {
+      const app = createContainerApp(registry, {
+        limits: { maxBodyBytes: options.maxBodyMb * 2 ** 20 },
+        onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
+        ...(secret !== undefined && { secret }),
+      })
+      return listenContainer(app.fetch, { host, port: options.port, ...(tls && { tls }) })
+    },
+    port => {
+      log.info(`Container listening on ${tls ? 'https' : 'http'}://${urlHost(host)}:${port}`)
+      if (secret === undefined && !isLoopback(host)) {
+        log.warn(
+          `Anybody who can reach this machine can use the engine: it is bound to ${host} without a secret. ` +
+            'Add --secret-file, or --host 127.0.0.1 for this machine only.',
+        )
+      }
+    },
+  )
+}
+
+async function readTls({
+  tlsCert,
+  tlsKey,
+}: ContainerOptions): Promise<{ cert: string; key: string } | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new Error('--tls-cert and --tls-key need each other')
+  }
+  return {
+    cert: await readOption('--tls-cert', tlsCert),
+    key: await readOption('--tls-key', tlsKey),
+  }
+}

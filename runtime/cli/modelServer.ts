@@ -1,0 +1,74 @@
+import type { LocalEngine } from '../engine/localEngine.ts'
+import { ModelRegistry } from '../engine/modelRegistry.ts'
+import { requestedId } from '../hub/resolveModel.ts'
+import { DEMO_NOTICE, findModel, loadEngine, modelRequest } from './loadEngine.ts'
+import type { Log } from './log.ts'
+import type { ModelOptions } from './options.ts'
+import { createProgress } from './progress.ts'
+import { CLOSE_MS, DRAIN_MS, shutdownSignal } from './serverProcess.ts'
+import { logThroughput } from './throughput.ts'
+
+export interface ModelServerOptions extends ModelOptions {
+  servedModelName?: string
+}
+
+/** A port that is bound. */
+export interface BoundServer {
+  port: number
+  close(deadlineMs: number): Promise<void>
+}
+
+/**
+ * Binds at once, refuses work while the model loads, drains at the first SIGINT or SIGTERM.
+ * @param bind serves the models of a registry
+ * @param announce called with the port once the model is ready
+ * @returns the exit code
+ */
+export async function runModelServer(
+  options: ModelServerOptions,
+  log: Log,
+  bind: (registry: ModelRegistry) => Promise<BoundServer>,
+  announce: (port: number) => void,
+): Promise<number> {
+  const shutdown = shutdownSignal(log)
+  const registry = new ModelRegistry()
+  const server = await bind(registry)
+  log.debug(`bound to port ${server.port}, loading`)
+  try {
+    const engine = await Promise.race([load(options, registry, log), shutdown])
+    if (engine === undefined) return 0
+    announce(server.port)
+    const stopLog = logThroughput(engine, log)
+    await shutdown
+    stopLog()
+    log.info('Shutting down: running requests may finish, new ones are refused.')
+    await registry.drain(DRAIN_MS)
+    return 0
+  } finally {
+    await server.close(CLOSE_MS)
+    await registry.dispose()
+  }
+}
+
+/** Registers the model under its name before it loads, so that clients are told to come back. */
+async function load(
+  options: ModelServerOptions,
+  registry: ModelRegistry,
+  log: Log,
+): Promise<LocalEngine> {
+  const progress = createProgress(process.stderr, log.notice)
+  const id = options.servedModelName ?? requestedId(modelRequest(options))
+  let report = (_done: number, _total: number) => {}
+  const loading = findModel(options, log, progress).then(model => {
+    if (model.isDefault) log.info(DEMO_NOTICE)
+    return loadEngine({ ...model, id }, options, log, progress, (done, total) =>
+      report(done, total),
+    )
+  })
+  report = registry.add({ id }, loading).progress
+  try {
+    return await loading
+  } finally {
+    progress.stop()
+  }
+}
