@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import type { GgufFile } from '../weights/gguf.ts'
 import { GgufStrings } from '../weights/ggufStrings.ts'
+import { maxConfigBytes, readOptionalModelFile } from '../weights/modelFile.ts'
 
 /** What a model's own files say about generating with it; a field left out says nothing. */
 export interface GenerationDefaults {
@@ -37,16 +37,11 @@ const schema = z.object({
  * @throws FileFormatError naming file, field and what is wrong
  */
 export async function readGenerationConfig(path: string): Promise<GenerationDefaults | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const bytes = await readOptionalModelFile(path, maxConfigBytes)
+  if (bytes === undefined) return undefined
   let raw: unknown
   try {
-    raw = JSON.parse(text)
+    raw = JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
     throw new FileFormatError(path, 'not JSON', { cause })
   }

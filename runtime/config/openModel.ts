@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
+import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
 import { readSafetensors, readShardedSafetensors } from '../weights/safetensors.ts'
 import { ggufSource, safetensorsSource, type WeightSource } from '../weights/weightSource.ts'
 import {
@@ -161,7 +162,7 @@ function splitOf(name: string) {
 async function readJsonObject(file: string): Promise<Record<string, unknown>> {
   let value: unknown
   try {
-    value = JSON.parse(await readFile(file, 'utf8'))
+    value = JSON.parse((await readModelFile(file, maxConfigBytes)).toString('utf8'))
   } catch (cause) {
     if (cause instanceof SyntaxError) throw new FileFormatError(file, 'not JSON', { cause })
     throw cause

@@ -81,6 +81,11 @@ describe('ChatTemplate', () => {
       /runs too long/,
     ],
     ['{{ "a" * 10000000000 }}', /too long/],
+    [
+      '{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}',
+      /too long/,
+    ],
+    ['{{ "x"|center(10000000000) }}', /makes too long a text/],
   ])('%s is a ChatTemplateError', (source, message) => {
     expect(() => render([user], {}, source)).toThrow(ChatTemplateError)
     expect(() => render([user], {}, source)).toThrow(message)

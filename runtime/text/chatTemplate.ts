@@ -79,6 +79,11 @@ export class ChatTemplate {
     })
   }
 
+  /** Parses the template for requests without tools. @throws ChatTemplateError when it cannot be used */
+  compile(): void {
+    this.#template(false)
+  }
+
   /** Renders with exactly these variables beside the special tokens. */
   renderVariables(variables: JsonObject): string {
     const template = this.#template(variables.tools !== null && variables.tools !== undefined)
@@ -99,7 +104,7 @@ export class ChatTemplate {
       return template
     } catch (cause) {
       const detail = cause instanceof Error ? cause.message : String(cause)
-      throw new ChatTemplateError(`the model's chat template cannot be used: ${detail}`, { cause })
+      throw new ChatTemplateError(`the chat template cannot be used: ${detail}`, { cause })
     }
   }
 }
@@ -111,8 +116,11 @@ function describeFailure(cause: unknown): string {
       ? cause.message
       : `the chat template failed on this conversation: ${cause.kind}: ${cause.message}`
   }
-  // Recursion without an end.
-  if (cause instanceof RangeError) return 'the chat template nests too deeply'
+  // Recursion without an end, or a text that no string can hold.
+  if (cause instanceof RangeError) {
+    const isStack = cause.message.includes('call stack')
+    return `the chat template ${isStack ? 'nests too deeply' : 'makes too long a text'}`
+  }
   return cause instanceof Error ? cause.message : String(cause)
 }
 

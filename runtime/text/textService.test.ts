@@ -92,6 +92,12 @@ describe('TextService', () => {
     expect(refusal).toBeInstanceOf(ChatTemplateError)
     expect(refusal.message).toBe('only one turn')
     await refusing.close()
+    const broken = await TextService.load({
+      source: llama,
+      chatTemplateOverride: '{% if %}',
+    }).catch(e => e)
+    expect(broken).toBeInstanceOf(FileFormatError)
+    expect(broken.message).toMatch(/^--chat-template: .*Expected an expression/)
   })
 
   test('a closed service rejects instead of hanging', async () => {

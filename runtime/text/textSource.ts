@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
+import { maxConfigBytes, readOptionalModelFile } from '../weights/modelFile.ts'
 import type { ChatTemplateSource, SpecialTokenTexts } from './chatTemplate.ts'
 import { tokenizerFromGguf } from './ggufTokenizer.ts'
 import { JsonReader } from './jsonReader.ts'
@@ -13,6 +14,9 @@ import {
 } from './tokenizerConfig.ts'
 import { tokenizerFromJson } from './tokenizerJson.ts'
 
+/** The largest tokenizer.json seen so far has 37 MB. */
+const maxTokenizerBytes = 2 ** 29
+
 /** Where a model's tokenizer and chat template are. */
 export type TextSource = { kind: 'folder'; dir: string } | { kind: 'gguf'; path: string }
 
@@ -21,6 +25,8 @@ export interface LoadedText {
   specialTokens: SpecialTokenTexts
   /** undefined: the model has none. */
   template: ChatTemplateSource | undefined
+  /** File with the template, for messages. */
+  templatePath: string
 }
 
 /** Reads tokenizer and chat template. @throws FileFormatError naming the file that is broken or missing */
@@ -46,6 +52,7 @@ async function loadGguf(path: string): Promise<LoadedText> {
       unkToken: text(id('tokenizer.ggml.unknown_token_id')),
     }),
     template: ggufTemplates(file),
+    templatePath: path,
   }
 }
 
@@ -64,7 +71,7 @@ function ggufTemplates(file: GgufFile): ChatTemplateSource | undefined {
 async function loadFolder(dir: string): Promise<LoadedText> {
   const path = join(dir, 'tokenizer.json')
   const [bytes, config, fileTemplates] = await Promise.all([
-    readOptionalBytes(path),
+    readOptionalModelFile(path, maxTokenizerBytes),
     loadConfig(dir),
     loadTemplateFiles(dir),
   ])
@@ -72,7 +79,8 @@ async function loadFolder(dir: string): Promise<LoadedText> {
   return {
     tokenizer: tokenizerFromJson(path, bytes, config),
     specialTokens: specialTokenTexts(config),
-    template: fileTemplates ?? config.chatTemplate,
+    template: fileTemplates?.source ?? config.chatTemplate,
+    templatePath: fileTemplates?.path ?? join(dir, 'tokenizer_config.json'),
   }
 }
 
@@ -96,9 +104,15 @@ async function loadConfig(dir: string): Promise<TokenizerConfig> {
   }
 }
 
+interface TemplateFiles {
+  source: ChatTemplateSource
+  path: string
+}
+
 /** chat_template.jinja (with additional_chat_templates/NAME.jinja), else the older chat_template.json. */
-async function loadTemplateFiles(dir: string): Promise<ChatTemplateSource | undefined> {
-  const main = await readOptional(join(dir, 'chat_template.jinja'))
+async function loadTemplateFiles(dir: string): Promise<TemplateFiles | undefined> {
+  const path = join(dir, 'chat_template.jinja')
+  const main = await readOptional(path)
   if (main !== undefined) {
     const templates = new Map([['default', main]])
     const folder = join(dir, 'additional_chat_templates')
@@ -106,11 +120,14 @@ async function loadTemplateFiles(dir: string): Promise<ChatTemplateSource | unde
       const text = name.endsWith('.jinja') ? await readOptional(join(folder, name)) : undefined
       if (text !== undefined) templates.set(basename(name, '.jinja'), text)
     }
-    return oneOrMany(templates)
+    const source = oneOrMany(templates)
+    return source === undefined ? undefined : { source, path }
   }
   const jsonPath = join(dir, 'chat_template.json')
   const json = await readOptional(jsonPath)
-  return json === undefined ? undefined : readTemplateJson(jsonPath, json)
+  return json === undefined
+    ? undefined
+    : { source: readTemplateJson(jsonPath, json), path: jsonPath }
 }
 
 function readTemplateJson(path: string, text: string): string {
@@ -134,19 +151,6 @@ function specialTokenTexts(config: Omit<TokenizerConfig, 'chatTemplate'>): Speci
 }
 
 async function readOptional(path: string): Promise<string | undefined> {
-  const bytes = await readOptionalBytes(path)
+  const bytes = await readOptionalModelFile(path, maxConfigBytes)
   return bytes?.toString('utf8')
-}
-
-async function readOptionalBytes(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    const isMissing =
-      error instanceof Error &&
-      'code' in error &&
-      (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-    if (isMissing) return undefined
-    throw error
-  }
 }

@@ -3,6 +3,7 @@
  * a long prompt ever holds up the event loop of the server.
  */
 import { type MessagePort, parentPort } from 'node:worker_threads'
+import { FileFormatError } from '../weights/fileFormatError.ts'
 import { ChatTemplate } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import {
@@ -55,6 +56,8 @@ class TextThread {
     const source = request.chatTemplateOverride ?? text.template
     this.#text = text
     this.#template = source === undefined ? undefined : new ChatTemplate(source, text.specialTokens)
+    const isOwn = request.chatTemplateOverride === undefined
+    this.#checkTemplate(isOwn ? text.templatePath : '--chat-template')
     const { tokenizer } = text
     const pieces = copyPieces(tokenizer.pieces)
     const value: TextInfo = {
@@ -65,6 +68,16 @@ class TextThread {
       template: this.#template?.traits,
     }
     return { value, transfer: [pieces.bytes, pieces.offsets, pieces.flags].map(a => a.buffer) }
+  }
+
+  /** A broken file is better told at load than to every client. */
+  #checkTemplate(path: string): void {
+    try {
+      this.#template?.compile()
+    } catch (cause) {
+      if (!(cause instanceof ChatTemplateError)) throw cause
+      throw new FileFormatError(path, cause.message)
+    }
   }
 
   #loaded(): LoadedText {

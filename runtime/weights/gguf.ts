@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileFormatError } from './fileFormatError.ts'
 import {
@@ -8,6 +8,7 @@ import {
   ggmlTypes,
 } from './ggmlTypes.ts'
 import { GgufStrings } from './ggufStrings.ts'
+import { openModelFile } from './modelFile.ts'
 
 /** Integers beyond 2^53 are bigint; arrays of numbers are typed arrays of the file's width. */
 export type GgufValue = number | bigint | boolean | string | GgufArray
@@ -96,9 +97,8 @@ const leastBytes: Record<ValueType, number> = {
  * Source: the GGUF specification (ggml `docs/gguf.md`).
  */
 export async function readGguf(path: string): Promise<GgufFile> {
-  const file = await open(path, 'r')
+  const { file, size } = await openModelFile(path)
   try {
-    const { size } = await file.stat()
     return await parse(new HeaderReader(path, file, size))
   } finally {
     await file.close()

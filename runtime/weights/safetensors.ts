@@ -1,6 +1,7 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { FileFormatError } from './fileFormatError.ts'
+import { openModelFile, readModelFile } from './modelFile.ts'
 
 export interface SafetensorsTensor {
   name: string
@@ -69,11 +70,7 @@ export async function readSafetensors(file: string): Promise<SafetensorsTensor[]
  * @throws FileFormatError also when a shard lacks a tensor that the index places there, or two shards hold the same one
  */
 export async function readShardedSafetensors(indexPath: string): Promise<SafetensorsTensor[]> {
-  const text = await readFile(indexPath)
-  if (text.length > maxIndexBytes) {
-    throw new FileFormatError(indexPath, `larger than ${maxIndexBytes} bytes`)
-  }
-  const index = parseJson(indexPath, text)
+  const index = parseJson(indexPath, await readModelFile(indexPath, maxIndexBytes))
   const { weight_map: map } = isObject(index) ? index : {}
   if (!isObject(map)) throw new FileFormatError(indexPath, 'no "weight_map" object')
   const byFile = new Map<string, string[]>()
@@ -107,9 +104,8 @@ export async function readShardedSafetensors(indexPath: string): Promise<Safeten
 }
 
 async function readHeader(file: string) {
-  const handle = await open(file, 'r')
+  const { file: handle, size } = await openModelFile(file)
   try {
-    const { size } = await handle.stat()
     if (size < 8) throw new FileFormatError(file, `${size} bytes are no safetensors file`)
     const length = (await readAt(handle, file, 0, 8)).readBigUInt64LE(0)
     if (length > maxHeaderBytes) {

@@ -3,8 +3,8 @@ import { JinjaError, typeError } from './errors.ts'
 import { percentFormat } from './formatting.ts'
 import { Float, numberOf, Tuple, typeName, Undefined, type Value } from './values.ts'
 
-/** A template that multiplies text without bounds is broken or hostile. */
-const maxRepeatedChars = 10_000_000
+/** A template that makes longer texts or lists is broken or hostile. */
+const maxLength = 10_000_000
 
 /** `left operator right` with Python's rules. @throws JinjaError TypeError, UndefinedError, ZeroDivisionError */
 export function binary(
@@ -32,11 +32,15 @@ export function binary(
 
 function add(left: Value, right: Value): Value | undefined {
   if (typeof left === 'string') {
-    if (typeof right === 'string') return left + right
+    if (typeof right === 'string') {
+      checkLength(left.length + right.length)
+      return left + right
+    }
     throw typeError(`can only concatenate str (not "${typeName(right)}") to str`)
   }
   if (Array.isArray(left)) {
     if (Array.isArray(right) && left instanceof Tuple === right instanceof Tuple) {
+      checkLength(left.length + right.length)
       return left instanceof Tuple ? Tuple.fromItems([...left, ...right]) : [...left, ...right]
     }
     throw typeError(
@@ -50,13 +54,17 @@ function repeat(sequence: Value, count: Value): Value | undefined {
   if (typeof count !== 'number' && typeof count !== 'boolean') return undefined
   const times = Math.max(0, Number(count))
   if (typeof sequence === 'string') {
-    if (sequence.length * times > maxRepeatedChars) throw new JinjaError('MemoryError', 'too long')
+    checkLength(sequence.length * times)
     return sequence.repeat(times)
   }
   if (!Array.isArray(sequence)) return undefined
-  if (sequence.length * times > maxRepeatedChars) throw new JinjaError('MemoryError', 'too long')
+  checkLength(sequence.length * times)
   const items = Array.from({ length: times }, () => [...sequence]).flat()
   return sequence instanceof Tuple ? Tuple.fromItems(items) : items
+}
+
+function checkLength(length: number): void {
+  if (length > maxLength) throw new JinjaError('MemoryError', 'too long')
 }
 
 function arithmetic(
