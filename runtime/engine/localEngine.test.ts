@@ -14,6 +14,8 @@ const groups = [
   { pageTokens: 8, window: 10 },
 ]
 const maxModelLen = 120
+/** A token of the tokenizer that the model has no row for. */
+const unknownId = fakeVocabSize
 const neverAborted = new AbortController().signal
 
 /** Token 0 ends the text, 1-37 are short words, 38 and 39 the halves of a two-byte character. */
@@ -33,6 +35,7 @@ const text: EngineText = {
         ? prompt.text
         : prompt.messages.map(m => (typeof m.content === 'string' ? m.content : '')).join('\n')
     if (whole.includes('REFUSE')) throw new ChatTemplateError('the template says no')
+    if (whole.includes('IMAGE')) return Int32Array.of(1, unknownId)
     return promptIds(whole)
   },
   decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
@@ -367,6 +370,11 @@ describe('LocalEngine', () => {
       { prompt: { kind: 'chat', messages: [{ role: 'user', content: 'REFUSE' }] } },
       { kind: 'invalid', param: 'prompt.messages', message: 'the template says no' },
     ],
+    [
+      'a token the model lacks',
+      { prompt: { kind: 'text' as const, prompts: ['IMAGE'] } },
+      { kind: 'invalid', param: 'prompt.prompts' },
+    ],
     ['an empty stop string', { stop: [''] }, { kind: 'invalid', param: 'stop' }],
     ['more choices than can wait', { n: 59 }, { kind: 'invalid', param: 'n' }],
   ])('refuses %s', async (_, change, error) => {
@@ -444,6 +452,20 @@ describe('LocalEngine', () => {
     expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
     const all = (await readAll(events)).flat()
     expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'timeout' } })
+  })
+
+  it('ends jobs with an error when their slots cannot be opened', async () => {
+    const { engine, native } = setUp()
+    native.openSlot = () => {
+      throw new Error('bias for token 1000000')
+    }
+    const { events } = await engine.submit(baseJob, neverAborted)
+    const all = (await readAll(events)).flat()
+    expect(all.at(-1)).toMatchObject({
+      kind: 'error',
+      error: { kind: 'internal', message: expect.stringContaining('bias for token') },
+    })
+    await engine.dispose()
   })
 
   it('ends running jobs with an error when a step fails, and takes no more', async () => {

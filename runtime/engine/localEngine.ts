@@ -127,7 +127,7 @@ export class LocalEngine implements Engine {
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady()
-    this.#checkLengths(job, prompts)
+    this.#checkPrompts(job, prompts)
     return this.#accept(job, prompts, signal)
   }
 
@@ -247,13 +247,20 @@ export class LocalEngine implements Engine {
     }
   }
 
-  #checkLengths(job: GenerateJob, prompts: Int32Array[]): void {
+  #checkPrompts(job: GenerateJob, prompts: Int32Array[]): void {
     const { scheduler, info } = this.#options
-    const { maxModelLen } = info
+    const { maxModelLen, vocabSize } = info
     const param = job.prompt.kind === 'chat' ? 'prompt.messages' : 'prompt.prompts'
     for (const prompt of prompts) {
       if (prompt.length === 0) {
         throw new EngineError({ kind: 'invalid', message: 'The prompt is empty.', param })
+      }
+      // Tokenizers may have more tokens than the model: Gemma 3's text models keep that of an image.
+      const unknown = prompt.find(id => id >= vocabSize)
+      if (unknown !== undefined) {
+        const text = Buffer.from(this.#text.tokenBytes(unknown)).toString('utf8')
+        const message = `The prompt holds "${text}" (token ${unknown}), which this model does not know.`
+        throw new EngineError({ kind: 'invalid', message, param })
       }
       const room = maxModelLen - prompt.length
       if (room < Math.min(1, job.maxTokens ?? 1)) {
