@@ -32,6 +32,8 @@ function gemma4Config(given: RawConfig) {
   const c = decoderConfig(raw, { tied: true, maxPositions: 131072, fields })
   const own = raw.parse(schema)
   if (own.enable_moe_block) throw raw.unsupported('Gemma 4 with experts is not supported yet')
+  const globalHeadDim = own.global_head_dim ?? c.headDim
+  if (globalHeadDim % 2 !== 0) throw raw.error('global_head_dim', globalHeadDim, 'an even number')
   const windows = layerWindows(raw, c.numLayers, layer => (layer + 1) % 6 !== 0, 512)
   const firstShared = c.numLayers - own.num_kv_shared_layers
   const layers = windows.map((window, i) => {
@@ -49,7 +51,7 @@ function gemma4Config(given: RawConfig) {
     return {
       kv: shared ? sharedWith(owner) : isFull ? full : sliding(window),
       isFull,
-      headDim: isFull ? (own.global_head_dim ?? c.headDim) : c.headDim,
+      headDim: isFull ? globalHeadDim : c.headDim,
       numKvHeads:
         isFull && own.attention_k_eq_v
           ? (own.num_global_key_value_heads ?? c.numKvHeads)
@@ -62,7 +64,7 @@ function gemma4Config(given: RawConfig) {
   return {
     ...c,
     layers,
-    globalHeadDim: own.global_head_dim ?? c.headDim,
+    globalHeadDim,
     globalRope: ropeConfig(raw, { theta: 1e6 }, 'full_attention'),
     localRope: ropeConfig(raw, { theta: 10000 }, 'sliding_attention'),
     perLayerWidth: own.hidden_size_per_layer_input,
