@@ -1,7 +1,7 @@
 import { serveApp } from '../host/serveApp.ts'
-import { createLog, type Log } from './log.ts'
+import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
-import { describeFailure, isLoopback, keepAliveMs, urlHost } from './serverProcess.ts'
+import { announceApi, describeFailure, keepAliveMs } from './serverProcess.ts'
 
 export interface ServeOptions extends ModelServerOptions {
   port: number
@@ -30,20 +30,6 @@ export async function serve(options: ServeOptions): Promise<number> {
         keepAliveMs: keepAliveMs(log),
         onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
       }),
-    port => announce(options, port, log),
+    port => announceApi(options, port, log),
   )
-}
-
-function announce(options: ServeOptions, realPort: number, log: Log): void {
-  const { host } = options
-  const shown = urlHost(host)
-  const local = host === '0.0.0.0' ? 'localhost' : host === '::' ? '[::1]' : shown
-  log.info(`Server listening on http://${shown}:${realPort}`)
-  log.info(`OpenAI-compatible API: http://${local}:${realPort}/v1`)
-  if (options.apiKey.length === 0 && !isLoopback(host)) {
-    log.warn(
-      `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +
-        'Add --api-key, or --host 127.0.0.1 for this machine only.',
-    )
-  }
 }

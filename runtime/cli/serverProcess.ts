@@ -44,3 +44,20 @@ export function isLoopback(host: string): boolean {
 export function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
+
+/** Says where the API is, and warns when it is open to everybody. */
+export function announceApi(
+  { host, apiKey }: { host: string; apiKey: string[] },
+  port: number,
+  log: Log,
+): void {
+  const local = host === '0.0.0.0' ? 'localhost' : host === '::' ? '[::1]' : urlHost(host)
+  log.info(`Server listening on http://${urlHost(host)}:${port}`)
+  log.info(`OpenAI-compatible API: http://${local}:${port}/v1`)
+  if (apiKey.length === 0 && !isLoopback(host)) {
+    log.warn(
+      `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +
+        'Add --api-key, or --host 127.0.0.1 for this machine only.',
+    )
+  }
+}
