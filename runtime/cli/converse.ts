@@ -30,9 +30,11 @@ export async function converseOnTerminal(
   if (notice !== undefined) output.write(`${notice}\n`)
   output.write(`${CHAT_HELP}\n`)
   terminal.prompt()
+  let isLeft = false
   for await (const line of terminal) {
     const text = line.trim()
-    if (text === '/exit') break
+    isLeft = text === '/exit'
+    if (isLeft) break
     if (text.startsWith('/')) {
       output.write(`${chat.command(text)}\n`)
     } else if (text !== '') {
@@ -48,6 +50,7 @@ export async function converseOnTerminal(
     terminal.prompt()
   }
   terminal.close()
+  if (!isLeft) output.write('\n') // the prompt is still there
   return 0
 }
 
