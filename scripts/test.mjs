@@ -26,13 +26,14 @@ function command(name, args) {
 }
 
 /** Runs vitest and counts its tests. */
-function vitest() {
+function vitest(...selection) {
   const folder = mkdtempSync(join(tmpdir(), 'mistralrs-test-'))
   const report = join(folder, 'report.json')
   try {
     const ok = command('vitest', [
       'vitest',
       'run',
+      ...selection,
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${report}`,
@@ -78,7 +79,9 @@ const areas = [
   { label: 'types', run: () => one(command('tsc', ['tsc', '--noEmit', '-p', '.'])) },
   { label: 'lint', run: () => one(command('biome', ['biome', 'check', '--error-on-warnings'])) },
   { label: 'native', run: nativeTests },
-  { label: 'vitest', run: vitest },
+  { label: 'vitest', run: () => vitest('--exclude', 'test/timing/**') },
+  // What is measured must not share the machine with other tests.
+  { label: 'timing', run: () => vitest('test/timing') },
   {
     label: 'golden',
     run: () => one(command('golden', ['node', 'test/golden/cli.ts', 'test/goldens'])),
