@@ -17,6 +17,13 @@ export async function main(argv: string[]): Promise<number> {
     if (error.code === 'EPIPE') process.exit(EXIT_BROKEN_PIPE)
     throw error
   })
+  const exitCode = await execute(argv)
+  // Where pipes are asynchronous, ending the process would cut off what is still on its way.
+  await new Promise(resolve => process.stdout.write('', resolve))
+  return exitCode
+}
+
+async function execute(argv: string[]): Promise<number> {
   let exitCode = 0
   const program = createProgram(async command => {
     exitCode = await command()

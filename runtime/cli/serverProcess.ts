@@ -4,16 +4,19 @@ import type { Log } from './log.ts'
 export const DRAIN_MS = 25_000
 /** Then the last bytes of answers have this long to leave. */
 export const CLOSE_MS = 1000
+/** A terminal signals every process of a command, and npm and our own scripts pass on what they get: one signal, twice. */
+const SAME_SIGNAL_MS = 100
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
 export function shutdownSignal(log: Log): Promise<undefined> {
   return new Promise(resolve => {
-    let signalled = false
+    let firstMs = Number.NaN
     const codes = { SIGINT: 130, SIGTERM: 143 } as const
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (signalled) process.exit(codes[signal])
-        signalled = true
+        if (performance.now() - firstMs < SAME_SIGNAL_MS) return
+        if (!Number.isNaN(firstMs)) process.exit(codes[signal])
+        firstMs = performance.now()
         log.debug(`got ${signal}`)
         resolve(undefined)
       })

@@ -12,6 +12,8 @@ describe.concurrent('help', () => {
     ['run', '--help'],
     ['bench', '--help'],
     ['plan', '--help'],
+    ['container', '--help'],
+    ['edge', '--help'],
     ['help', 'serve'],
   ])('%s %s', async (...args) => {
     const { code, stdout, stderr } = await mistralrs(args)
