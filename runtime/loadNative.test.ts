@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { cycleModel, slowModel, WeightFolder } from '../test/support/nativeTestModels.ts'
 import { loadNative } from './loadNative.ts'
 import type { LoadSpec } from './native.ts'
-import { cycleModel, slowModel, WeightFolder } from './nativeTestModels.ts'
 
 const native = loadNative()
 const folder = new WeightFolder()

@@ -7,7 +7,7 @@ const setUp = `
   import { Worker, isMainThread, parentPort } from 'node:worker_threads'
   import { readdirSync } from 'node:fs'
   import { loadNative } from '${new URL('loadNative.ts', import.meta.url)}'
-  import * as models from '${new URL('nativeTestModels.ts', import.meta.url)}'
+  import * as models from '${new URL('../test/support/nativeTestModels.ts', import.meta.url)}'
   const native = loadNative()
   const folder = new models.WeightFolder()
   process.on('exit', () => folder[Symbol.dispose]())

@@ -1,6 +1,4 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadNative } from './loadNative.ts'
-import type { NativeModel, SampleBatch, StepBatch } from './native.ts'
 import {
   cycleModel,
   cycleVocab,
@@ -9,7 +7,9 @@ import {
   slowBatch,
   slowModel,
   WeightFolder,
-} from './nativeTestModels.ts'
+} from '../test/support/nativeTestModels.ts'
+import { loadNative } from './loadNative.ts'
+import type { NativeModel, SampleBatch, StepBatch } from './native.ts'
 
 const native = loadNative()
 const folder = new WeightFolder()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { FakeModel, fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
 import type { SlotOptions } from '../native.ts'
-import { FakeModel, fakeVocabSize, generateAlone } from './fakeModel.ts'
 import { type KvGroup, longestSequence } from './pages.ts'
 import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type FakeHub, startFakeHub } from '../../test/support/fakeHub.ts'
 import { ensurePublishedModel, modelFolder, type PublishedModel } from './defaultModel.ts'
-import { type FakeHub, startFakeHub } from './fakeHub.ts'
 
 const content = Buffer.alloc(50_000, 'model')
 const model: PublishedModel = {

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type FakeHub, type FakeHubOptions, startFakeHub } from './fakeHub.ts'
+import { type FakeHub, type FakeHubOptions, startFakeHub } from '../../test/support/fakeHub.ts'
 import { snapshotModel } from './snapshot.ts'
 
 const model = 'org/tiny'

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { GgufBuilder } from '../../test/support/ggufBuilder.ts'
 import { FileFormatError } from './fileFormatError.ts'
 import { readGguf } from './gguf.ts'
-import { GgufBuilder } from './ggufBuilder.ts'
 import { GgufStrings } from './ggufStrings.ts'
 
 let dir: string

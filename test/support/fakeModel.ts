@@ -1,6 +1,6 @@
-import type { SampleBatch, SlotOptions, StepBatch } from '../native.ts'
-import type { KvGroup } from './pages.ts'
-import type { StepPlan } from './scheduler.ts'
+import type { KvGroup } from '../../runtime/engine/pages.ts'
+import type { StepPlan } from '../../runtime/engine/scheduler.ts'
+import type { SampleBatch, SlotOptions, StepBatch } from '../../runtime/native.ts'
 
 /**
  * A model for tests that shows every mistake in page tables: it keeps real page memory, the state written for a token

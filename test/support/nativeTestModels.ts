@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LoadSpec, SlotOptions, StepBatch, WeightSpec } from './native.ts'
+import type { LoadSpec, SlotOptions, StepBatch, WeightSpec } from '../../runtime/native.ts'
 
 // Models small enough to know the answer by hand, for tests of the addon.
 

@@ -1,4 +1,4 @@
-import { ggmlTypeName, ggmlTypes } from './ggmlTypes.ts'
+import { ggmlTypeName, ggmlTypes } from '../../runtime/weights/ggmlTypes.ts'
 
 interface TensorSpec {
   name: string

@@ -1,6 +1,6 @@
-import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
+import type { KvGroup } from '../../runtime/engine/pages.ts'
+import type { NativeModel, SampleResult, ScoreResult } from '../../runtime/native.ts'
 import { FakeModel } from './fakeModel.ts'
-import type { KvGroup } from './pages.ts'
 
 /** The fake model behind the addon's contract: calls are queued and executed in order, one each turn of the event loop. */
 export class FakeNative implements NativeModel {
