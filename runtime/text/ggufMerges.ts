@@ -1,6 +1,6 @@
 import { GgufStrings } from '../weights/ggufStrings.ts'
 import { mapByteLevel } from './byteLevel.ts'
-import type { GgufVocab } from './ggufTokenizer.ts'
+import type { GgufVocab } from './ggufVocab.ts'
 import { MergeTable } from './mergeTable.ts'
 import type { TokenTable } from './tokenTable.ts'
 
