@@ -1,4 +1,4 @@
-import type { KvSpec } from './kvGroups.ts'
+import type { KvLayer } from './kvGroups.ts'
 
 /** Rows of a tensor: one for each token of the batch (T) or for each logit row (L). */
 export type Rows = 'T' | 'L'
@@ -70,14 +70,6 @@ export type Node = Shape &
   )
 
 export type NodeOf<Op extends Node['op']> = Extract<Node, { op: Op }>
-
-/** What a layer that owns storage caches. */
-export interface KvLayer {
-  readonly layer: number
-  readonly spec: Exclude<KvSpec, { kind: 'shared' }>
-  readonly kvHeads: number
-  readonly headDim: number
-}
 
 const operandNames = ['input', 'a', 'b', 'gate', 'up', 'k', 'v', 'residual'] as const
 type OperandName = (typeof operandNames)[number]

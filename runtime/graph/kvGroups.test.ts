@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { KvLayer } from './ir.ts'
-import { pageBytes, planKvGroups } from './kvGroups.ts'
+import { type KvLayer, pageBytes, planKvGroups } from './kvGroups.ts'
 
 function layers(count: number, spec: KvLayer['spec'], kvHeads: number, headDim: number): KvLayer[] {
   return Array.from({ length: count }, (_, i) => ({ layer: i, spec, kvHeads, headDim }))

@@ -1,5 +1,3 @@
-import type { KvLayer } from './ir.ts'
-
 /** What a layer keeps: all keys, those of a window, or nothing because it reads another layer's. */
 export type KvSpec =
   | { kind: 'full' }
@@ -14,6 +12,14 @@ export function sliding(window: number): KvSpec {
 /** Reads the keys and values of an earlier layer and stores none. */
 export function sharedWith(layer: number): KvSpec {
   return { kind: 'shared', layer }
+}
+
+/** What a layer that owns storage caches. */
+export interface KvLayer {
+  readonly layer: number
+  readonly spec: Exclude<KvSpec, { kind: 'shared' }>
+  readonly kvHeads: number
+  readonly headDim: number
 }
 
 export type KvType = 'f32' | 'f16'
