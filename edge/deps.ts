@@ -1,5 +1,4 @@
 import type { Engine } from './engine.ts'
-import type { RequestScope } from './requestScope.ts'
 
 /** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {
@@ -40,6 +39,3 @@ export type LogEntry =
     }
   /** A failure the client only sees as a 500 or an error event. */
   | { event: 'internal_error'; requestId: string; error: unknown }
-
-/** Hono environment of all routes. */
-export type AppEnv = { Variables: { scope: RequestScope } }

@@ -66,6 +66,9 @@ export class RequestScope {
   }
 }
 
+/** Hono environment of all routes. */
+export type AppEnv = { Variables: { scope: RequestScope } }
+
 /** A client's own id, cut to what is safe to echo and to log. */
 function incomingId(request: Request): string | undefined {
   const id = request.headers.get('x-request-id')?.replace(/[^\x21-\x7e]/g, '')

@@ -9,24 +9,15 @@ import {
 } from './engine.ts'
 import { resolveModel } from './resolveModel.ts'
 import { Turnstile } from './scriptedQueue.ts'
-import { runJob } from './scriptedRun.ts'
+import { runJob, type ScriptedRunOptions } from './scriptedRun.ts'
 import { SCRIPTED_VOCAB_SIZE, scriptedText, scriptedTokens } from './scriptedVocabulary.ts'
 
-export interface ScriptedOptions {
+export interface ScriptedOptions extends ScriptedRunOptions {
   models?: ModelInfo[]
-  /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
-  reply?: (prompt: string, choice: number) => string
-  /** Sent as reasoning before the text when the template option `enable_thinking` is true. */
-  reasoning?: string
-  promptDelayMs?: number
-  stepDelayMs?: number
-  /** Tokens of one choice in one batch of events. */
-  tokensPerStep?: number
   /** Jobs that run at once, and jobs that may wait for them before a further one is refused. */
   maxRunning?: number
   maxWaiting?: number
   failSubmit?: EngineErrorData
-  failAfterSteps?: { steps: number; error: EngineErrorData }
 }
 
 export const scriptedModel: ModelInfo = {

@@ -1,6 +1,5 @@
-import type { GenerateEvent, GenerateJob, ModelInfo } from './engine.ts'
+import type { EngineErrorData, GenerateEvent, GenerateJob, ModelInfo } from './engine.ts'
 import { ScriptedChoice, scriptedLogprob } from './scriptedChoice.ts'
-import type { ScriptedOptions } from './scriptedEngine.ts'
 import {
   END_TOKEN,
   scriptedHash,
@@ -9,11 +8,24 @@ import {
   scriptedWords,
 } from './scriptedVocabulary.ts'
 
+/** How an accepted job plays. */
+export interface ScriptedRunOptions {
+  /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
+  reply?: (prompt: string, choice: number) => string
+  /** Sent as reasoning before the text when the template option `enable_thinking` is true. */
+  reasoning?: string
+  promptDelayMs?: number
+  stepDelayMs?: number
+  /** Tokens of one choice in one batch of events. */
+  tokensPerStep?: number
+  failAfterSteps?: { steps: number; error: EngineErrorData }
+}
+
 export interface ScriptedRun {
   job: GenerateJob
   prompts: number[][]
   model: ModelInfo
-  options: ScriptedOptions
+  options: ScriptedRunOptions
   signal: AbortSignal
   ready: Promise<void>
   end: (completed: boolean) => void
@@ -106,7 +118,7 @@ function createChoice(
 
 function* replyTokens(
   job: GenerateJob,
-  { reply }: ScriptedOptions,
+  { reply }: ScriptedRunOptions,
   prompt: number[],
   j: number,
 ): Generator<number> {

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
-import type { AppDeps, AppEnv } from './deps.ts'
+import type { AppDeps } from './deps.ts'
 import type { EngineHealth } from './engine.ts'
+import type { AppEnv } from './requestScope.ts'
 
 /** Paths that need no key: probes have none. */
 export const openPaths = ['/', '/health', '/ready']
