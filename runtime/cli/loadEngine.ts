@@ -80,7 +80,6 @@ export async function loadEngine(
   } finally {
     progress.stop()
   }
-  if (options.chatTemplate !== undefined) await tryTemplate(engine, options.chatTemplate)
   report(model, engine, log)
   return engine
 }
@@ -109,18 +108,6 @@ async function templateOf(
 ): Promise<string | undefined> {
   if (options.chatTemplate !== undefined) return readTemplate(options.chatTemplate)
   return model.isDefault ? DEFAULT_MODEL.chatTemplate : undefined
-}
-
-/** A template is compiled when it is first used; a server must not wait for a request to find that it is broken. */
-async function tryTemplate(engine: LocalEngine, path: string): Promise<void> {
-  const messages = [{ role: 'user', content: 'Hello' }]
-  const job = { model: 'default', prompt: { kind: 'chat' as const, messages } }
-  try {
-    await engine.tokenize(job, new AbortController().signal)
-  } catch (cause) {
-    await engine.dispose()
-    throw new Error(`the chat template ${path} cannot be used`, { cause })
-  }
 }
 
 /** A Jinja file as it is, or the `chat_template` of a JSON file. */
