@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises'
-import type { GgufFile, GgufTensor, GgufValue } from '../weights/gguf.ts'
+import type { GgufFile } from '../weights/gguf.ts'
 import { ggufArchitectures } from '../weights/ggufNaming.ts'
+import type { GgufTensor } from '../weights/ggufTensors.ts'
+import type { GgufValue } from '../weights/ggufValues.ts'
 import { RawConfig } from './rawConfig.ts'
 import { UnsupportedModelError } from './unsupportedModelError.ts'
 

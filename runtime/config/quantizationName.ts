@@ -1,4 +1,4 @@
-import type { GgufValue } from '../weights/gguf.ts'
+import type { GgufValue } from '../weights/ggufValues.ts'
 
 /** `general.file_type` of GGUF files whose mix of types has a name of its own (llama.cpp `enum llama_ftype`). */
 const mixes = new Map<GgufValue, string>([

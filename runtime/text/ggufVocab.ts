@@ -1,6 +1,7 @@
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import type { GgufFile, GgufValue } from '../weights/gguf.ts'
+import type { GgufFile } from '../weights/gguf.ts'
 import { GgufStrings } from '../weights/ggufStrings.ts'
+import type { GgufValue } from '../weights/ggufValues.ts'
 import type { AddedToken } from './addedTokens.ts'
 import { findEndIds } from './endTokens.ts'
 import type { TokenizerParts } from './tokenizer.ts'

@@ -1,7 +1,8 @@
 import type { TensorType, WeightPart, WeightTransform } from '../native.ts'
 import { FileFormatError } from './fileFormatError.ts'
-import type { GgufFile, GgufTensor } from './gguf.ts'
+import type { GgufFile } from './gguf.ts'
 import { ggufNaming } from './ggufNaming.ts'
+import type { GgufTensor } from './ggufTensors.ts'
 import type { SafetensorsTensor } from './safetensors.ts'
 
 /** A weight as a matrix: rows of the last dimension; vectors have one row. */
