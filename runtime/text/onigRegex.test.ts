@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ggufPreTokenizer, ggufPreTokenizerNames } from './ggufPreTokenizers.ts'
-import { compileOnigRegex, UnsupportedRegexError } from './onigRegex.ts'
+import { compileOnigRegex } from './onigRegex.ts'
+import { UnsupportedRegexError } from './unsupportedRegexError.ts'
 
 function matches(pattern: string, text: string): string[] {
   return [...text.matchAll(compileOnigRegex(pattern, 'g'))].map(match => match[0])

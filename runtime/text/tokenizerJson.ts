@@ -4,7 +4,6 @@ import { byteLevelBytes, byteLevelChars } from './byteLevel.ts'
 import { JsonReader, type JsonRecord } from './jsonReader.ts'
 import { checkTokenId, JsonVocab } from './jsonVocab.ts'
 import { MergeTable } from './mergeTable.ts'
-import { UnsupportedRegexError } from './onigRegex.ts'
 import type { TextModel } from './textModel.ts'
 import { PipelineTokenizer, type Tokenizer } from './tokenizer.ts'
 import type { TokenizerConfig } from './tokenizerConfig.ts'
@@ -19,6 +18,7 @@ import {
 import { TokenPiecesBuilder, tokenFlag } from './tokenPieces.ts'
 import { characterLookup, TokenTable } from './tokenTable.ts'
 import { UnigramModel } from './unigramModel.ts'
+import { UnsupportedRegexError } from './unsupportedRegexError.ts'
 
 /**
  * Builds a tokenizer from a tokenizer.json (BPE or Unigram).
