@@ -199,3 +199,43 @@ TEST(quantize_row_rounds_to_nearest_with_exact_sums) {
     CHECK_EQ(record(q.rows, 0, 2).scale, 0.0f);
   }
 }
+
+// Block by block as good as rounding with either peak, for any number of blocks in a row.
+TEST(quantize_row_takes_the_better_peak) {
+  constexpr int kBlock = 32;
+  for (const KernelTable* kernels : variants())
+    for (const int32_t cols : {32, 96, 576, 544, 4096, 4128, 8800}) {
+      const std::vector<float> x = randomFloats(cols, static_cast<uint32_t>(cols));
+      const Quantized q = quantize(*kernels, x.data(), 1, cols);
+      double squares = 0, squaresOf127 = 0;
+      for (int32_t block = 0; block < cols / kBlock; ++block) {
+        const float* at = x.data() + block * kBlock;
+        const kernels::QuantRecord& r = record(q.rows, 0, block);
+        float largest = 0;
+        for (int i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(at[i]));
+        const auto squaredError = [&](double scale) {
+          double sum = 0;
+          for (int i = 0; i < kBlock; ++i) sum += std::pow(std::nearbyint(at[i] / scale) * scale - at[i], 2);
+          return sum;
+        };
+        double error = 0;
+        for (int i = 0; i < kBlock; ++i) error += std::pow(static_cast<double>(r.q[i]) * r.scale - at[i], 2);
+        const double of127 = squaredError(largest / 127.0), of125 = squaredError(largest / 125.0);
+        CHECK_NEAR(error, std::min(of127, of125), 1e-3 * of127);
+        squares += error;
+        squaresOf127 += of127;
+      }
+      if (cols > 500) CHECK(squares < 0.97 * squaresOf127);
+    }
+}
+
+TEST(quantize_row_keeps_what_is_not_finite) {
+  constexpr int32_t kCols = 1024;
+  for (const KernelTable* kernels : variants())
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+      std::vector<float> x = randomFloats(kCols, 1);
+      x[100] = bad;
+      const Quantized q = quantize(*kernels, x.data(), 1, kCols);
+      for (int32_t block = 0; block < kCols / 32; ++block) CHECK_EQ(std::isfinite(record(q.rows, 0, block).scale), block != 100 / 32);
+    }
+}

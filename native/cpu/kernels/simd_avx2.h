@@ -53,5 +53,19 @@ inline float largest(F32 a) {
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
 }
+// Lane i is op over the lanes of rows[i], kLanes rows; three steps halve the rows and what is left of each.
+template <typename Op>
+inline F32 reduceRows(const F32* rows, Op op) {
+  F32 pairs[4], fours[2];
+  for (int i = 0; i < 4; ++i) {
+    const F32 a = rows[2 * i], b = rows[2 * i + 1];
+    pairs[i] = op(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const __m256d a = _mm256_castps_pd(pairs[2 * i]), b = _mm256_castps_pd(pairs[2 * i + 1]);
+    fours[i] = op(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+  }
+  return op(_mm256_permute2f128_ps(fours[0], fours[1], 0x20), _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
+}
 
 }  // namespace mistralrs::simd

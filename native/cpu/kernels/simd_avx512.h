@@ -44,5 +44,21 @@ inline F32 selectLess(F32 a, F32 b, F32 yes, F32 no) {
 }
 inline float sum(F32 a) { return _mm512_reduce_add_ps(a); }
 inline float largest(F32 a) { return _mm512_reduce_max_ps(a); }
+// Lane i is op over the lanes of rows[i], kLanes rows; four steps halve the rows and what is left of each.
+template <typename Op>
+inline F32 reduceRows(const F32* rows, Op op) {
+  F32 pairs[8], fours[4], eights[2];
+  for (int i = 0; i < 8; ++i) {
+    const F32 a = rows[2 * i], b = rows[2 * i + 1];
+    pairs[i] = op(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  }
+  for (int i = 0; i < 4; ++i) {
+    const __m512d a = _mm512_castps_pd(pairs[2 * i]), b = _mm512_castps_pd(pairs[2 * i + 1]);
+    fours[i] = op(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const auto across = [&](F32 a, F32 b) { return op(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd)); };
+  for (int i = 0; i < 2; ++i) eights[i] = across(fours[2 * i], fours[2 * i + 1]);
+  return across(eights[0], eights[1]);
+}
 
 }  // namespace mistralrs::simd

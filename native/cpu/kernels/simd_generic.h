@@ -54,5 +54,12 @@ inline F32 exp2Integral(F32 n) {
 }
 inline float sum(F32 a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 inline float largest(F32 a) { return fmaxf(fmaxf(a[0], a[2]), fmaxf(a[1], a[3])); }
+// Lane i is op over the lanes of rows[i], kLanes rows.
+template <typename Op>
+inline F32 reduceRows(const F32* rows, Op op) {
+  F32 columns[kLanes];
+  for (int i = 0; i < kLanes; ++i) columns[i] = F32{rows[0][i], rows[1][i], rows[2][i], rows[3][i]};
+  return op(op(columns[0], columns[2]), op(columns[1], columns[3]));
+}
 
 }  // namespace mistralrs::simd
