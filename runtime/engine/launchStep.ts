@@ -1,5 +1,5 @@
 import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
-import type { StepPlan } from './scheduler.ts'
+import type { StepPlan } from './stepPlan.ts'
 
 export interface StepResult {
   sampled: SampleResult

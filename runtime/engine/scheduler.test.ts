@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { FakeModel, fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
 import type { SlotOptions } from '../native.ts'
 import { type KvGroup, longestSequence } from './pages.ts'
-import { Scheduler, type SchedulerOptions, type StepPlan } from './scheduler.ts'
+import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
+import type { StepPlan } from './stepPlan.ts'
 
 const full = (pageTokens: number): KvGroup => ({ pageTokens, window: null })
 const sliding = (pageTokens: number, window: number): KvGroup => ({ pageTokens, window })

@@ -1,5 +1,5 @@
 import type { KvGroup } from '../../runtime/engine/pages.ts'
-import type { StepPlan } from '../../runtime/engine/scheduler.ts'
+import type { StepPlan } from '../../runtime/engine/stepPlan.ts'
 import type { SampleBatch, SlotOptions, StepBatch } from '../../runtime/native.ts'
 
 /**
