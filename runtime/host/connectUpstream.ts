@@ -1,5 +1,6 @@
-import { Client, fetch, Pool } from 'undici'
+import { Client, Pool } from 'undici'
 import type { EngineFetch } from '../../edge/remote.ts'
+import { dispatchFetch } from './dispatchFetch.ts'
 
 export interface UpstreamOptions {
   /** PEM of the authority that signed the container's certificate, where the system does not know it. */
@@ -29,7 +30,7 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
       useH2c: protocol === 'http:',
       maxConcurrentStreams: 1000,
       // A stalled stream fills its own window and stays within it: the connection's has room for all of them.
-      settings: { initialWindowSize: 32 * 1024 },
+      settings: { initialWindowSize: 16 * 1024 },
       connectionWindowSize: 64 * 2 ** 20,
       pingInterval: 10_000,
     },
@@ -41,7 +42,7 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
     factory: clientOrigin => new Client(clientOrigin, clientOptions),
   })
   return {
-    fetch: (target, init) => fetch(target, { ...init, dispatcher: pool }),
+    fetch: (target, request) => dispatchFetch(pool, target, request),
     close: () => pool.destroy(),
   }
 }
