@@ -13,15 +13,16 @@ import {
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
-import { ChatTemplateError } from '../text/chatTemplateError.ts'
-import type { PromptText, TextService } from '../text/textService.ts'
+import type { TextService } from '../text/textService.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
-import { launchStep, type StepResult } from './launchStep.ts'
+import type { StepResult } from './launchStep.ts'
+import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
 import { slotOptions } from './slotOptions.ts'
+import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
 import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
 import { validateJob } from './validateJob.ts'
@@ -68,14 +69,6 @@ export interface EngineStats {
   preemptions: number
 }
 
-interface RunningStep {
-  plan: StepPlan
-  launchedMs: number
-  result: Promise<StepResult>
-}
-
-/** The second step is queued early only when steps are shorter than this: else it would only delay who arrives now. */
-const planAheadMs = 30
 /** A quiet moment after this long is used for the integrity check. */
 const idleCheckMs = 1000
 const defaultStallMs = 60_000
@@ -85,15 +78,14 @@ export class LocalEngine implements Engine {
   readonly #options: LocalEngineOptions
   readonly #text: EngineText
   readonly #native: NativeModel
+  readonly #prompts: PromptEncoder
   readonly #scheduler: Scheduler
   readonly #jobs = new Set<Job>()
   readonly #jobOf = new Map<Sequence, Job>()
-  readonly #steps: RunningStep[] = []
+  readonly #steps: StepLoop
   readonly #stopIds: ReadonlySet<number>
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
   readonly #idleWaiters: (() => void)[] = []
-  #isLooping = false
-  #lastDoneMs = 0
   #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
   #failure = ''
   #stallTimer: NodeJS.Timeout | undefined
@@ -104,7 +96,14 @@ export class LocalEngine implements Engine {
     this.#text = text
     this.#native = native
     this.#stopIds = new Set(options.generation.eosTokenIds)
+    const [endOfText] = options.generation.eosTokenIds
+    this.#prompts = new PromptEncoder(text, options.info, endOfText)
     this.#scheduler = new Scheduler(options.scheduler, native)
+    this.#steps = new StepLoop(native, this.#scheduler, options.depth ?? 2, {
+      onResults: (...results) => this.#takeResults(...results),
+      onIdle: () => this.#notifyIdle(),
+      onFailure: error => this.#fail(error),
+    })
   }
 
   get info(): ModelInfo {
@@ -124,11 +123,12 @@ export class LocalEngine implements Engine {
     signal.throwIfAborted()
     this.#checkReady()
     validateJob(job, this.#options.info.vocabSize)
-    const prompts = await this.#encodePrompts(job, signal)
+    const prompts = await this.#prompts.encodeJob(job, signal)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady()
-    this.#checkPrompts(job, prompts)
+    this.#prompts.check(job, prompts)
+    this.#checkNumChoices(job, prompts)
     return this.#accept(job, prompts, signal)
   }
 
@@ -136,7 +136,7 @@ export class LocalEngine implements Engine {
     signal.throwIfAborted()
     const { prompt, addSpecialTokens = true } = job
     const text = prompt.kind === 'text' ? { ...prompt, addSpecialTokens } : prompt
-    const ids = await this.#promptTokens(text, signal)
+    const ids = await this.#prompts.encode(text, signal)
     return {
       model: this.#options.info.id,
       tokens: [...ids],
@@ -224,51 +224,8 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #encodePrompts({ prompt }: GenerateJob, signal: AbortSignal): Promise<Int32Array[]> {
-    if (prompt.kind === 'chat') return [await this.#promptTokens(prompt, signal)]
-    return Promise.all(
-      prompt.prompts.map(async text => {
-        const ids =
-          typeof text === 'string'
-            ? await this.#promptTokens({ kind: 'text', text }, signal)
-            : Int32Array.from(text)
-        const [endOfText] = this.#options.generation.eosTokenIds
-        return ids.length > 0 || endOfText === undefined ? ids : Int32Array.of(endOfText)
-      }),
-    )
-  }
-
-  async #promptTokens(prompt: PromptText, signal: AbortSignal): Promise<Int32Array> {
-    try {
-      return await this.#text.promptTokens(prompt, signal)
-    } catch (cause) {
-      if (!(cause instanceof ChatTemplateError)) throw cause
-      const { message } = cause
-      throw new EngineError({ kind: 'invalid', message, param: 'prompt.messages' }, { cause })
-    }
-  }
-
-  #checkPrompts(job: GenerateJob, prompts: Int32Array[]): void {
-    const { scheduler, info } = this.#options
-    const { maxModelLen, vocabSize } = info
-    const param = job.prompt.kind === 'chat' ? 'prompt.messages' : 'prompt.prompts'
-    for (const prompt of prompts) {
-      if (prompt.length === 0) {
-        throw new EngineError({ kind: 'invalid', message: 'The prompt is empty.', param })
-      }
-      // Tokenizers may have more tokens than the model: Gemma 3's text models keep that of an image.
-      const unknown = prompt.find(id => id >= vocabSize)
-      if (unknown !== undefined) {
-        const text = Buffer.from(this.#text.tokenBytes(unknown)).toString('utf8')
-        const message = `The prompt holds "${text}" (token ${unknown}), which this model does not know.`
-        throw new EngineError({ kind: 'invalid', message, param })
-      }
-      const room = maxModelLen - prompt.length
-      if (room < Math.min(1, job.maxTokens ?? 1)) {
-        const message = `The prompt has ${prompt.length} tokens, and the context holds ${maxModelLen} with at least one token of output.`
-        throw new EngineError({ kind: 'context_length', message, param })
-      }
-    }
+  #checkNumChoices(job: GenerateJob, prompts: Int32Array[]): void {
+    const { scheduler } = this.#options
     const choices = prompts.length * job.n
     const most = scheduler.maxWaiting + scheduler.maxSequences
     if (choices > most) {
@@ -332,50 +289,15 @@ export class LocalEngine implements Engine {
     }))
   }
 
-  /** Starts the loop when it is not running. */
   #kick(): void {
-    if (this.#isLooping || this.#state === 'failed' || this.#state === 'disposed') return
-    this.#isLooping = true
+    if (this.#state === 'failed' || this.#state === 'disposed') return
     clearTimeout(this.#idleTimer)
-    this.#loop().catch(error => this.#fail(error))
+    this.#steps.start()
   }
 
-  async #loop(): Promise<void> {
-    try {
-      // Jobs submitted in the same turn share the first step.
-      await Promise.resolve()
-      for (;;) {
-        this.#planAhead()
-        const step = this.#steps.shift()
-        if (step === undefined) break
-        this.#takeResults(step, await step.result)
-      }
-    } finally {
-      this.#isLooping = false
-    }
-    this.#notifyIdle()
-  }
-
-  #planAhead(): void {
-    const { depth = 2 } = this.#options
-    while (this.#steps.length < depth) {
-      const before = this.#steps.at(-1)
-      if (before !== undefined && before.plan.expectedMs > planAheadMs) return
-      const plan = this.#scheduler.plan(performance.now())
-      if (plan === null) return
-      const result = launchStep(this.#native, plan)
-      // The loop awaits it later; until then a rejection is not unhandled.
-      result.catch(() => {})
-      this.#steps.push({ plan, launchedMs: performance.now(), result })
-    }
-  }
-
-  #takeResults(step: RunningStep, { sampled, scored }: StepResult): void {
-    const now = performance.now()
-    const ms = now - Math.max(step.launchedMs, this.#lastDoneMs)
-    this.#lastDoneMs = now
-    if (scored !== undefined) this.#takeScores(step.plan, scored)
-    this.#scheduler.apply(step.plan.id, sampled.tokens, ms, now, (sequence, token, row) => {
+  #takeResults(plan: StepPlan, { sampled, scored }: StepResult, ms: number, now: number): void {
+    if (scored !== undefined) this.#takeScores(plan, scored)
+    this.#scheduler.apply(plan.id, sampled.tokens, ms, now, (sequence, token, row) => {
       const job = this.#jobOf.get(sequence)
       if (job === undefined) return
       if (token < 0 && row >= 0) {
@@ -484,8 +406,7 @@ export class LocalEngine implements Engine {
     if (this.#state === 'disposed') return
     this.#state = 'failed'
     this.#failure = error instanceof Error ? error.message : String(error)
-    this.#steps.length = 0
-    this.#scheduler.dropInFlight()
+    this.#steps.drop()
     this.#endAll({ kind: 'internal', message: `The engine failed: ${this.#failure}` })
   }
 
@@ -497,7 +418,7 @@ export class LocalEngine implements Engine {
   #notifyIdle(): void {
     if (this.#jobs.size > 0) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    if (this.#state !== 'ready' || this.#isLooping) return
+    if (this.#state !== 'ready' || this.#steps.isRunning) return
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
       try {
