@@ -40,12 +40,12 @@ class Runner:
     def clear(self):
         lc.llama_memory_clear(lc.llama_get_memory(self.ctx), True)
 
-    def decode(self, tokens, start):
+    def decode(self, tokens, start, every=False):
         b = self.batch
         b.n_tokens = len(tokens)
         for i, token in enumerate(tokens):
             b.token[i], b.pos[i], b.n_seq_id[i], b.seq_id[i][0] = token, start + i, 1, 0
-            b.logits[i] = i == len(tokens) - 1
+            b.logits[i] = every or i == len(tokens) - 1
         if lc.llama_decode(self.ctx, b) != 0:
             raise SystemExit("llama_decode failed")
         lc.llama_synchronize(self.ctx)

@@ -1,3 +1,4 @@
+import type { KvType } from '../../runtime/graph/kvGroups.ts'
 import type { PreparedModel } from '../../runtime/models/loadModel.ts'
 import type { Isa, NativeBinding, NativeModel, PageTable, StepBatch } from '../../runtime/native.ts'
 
@@ -7,6 +8,8 @@ export interface SessionOptions {
   threads: number
   /** Longest sequence that will be run. */
   maxLength: number
+  /** Default `f32`: nothing rounds but the kernels. */
+  kvType?: KvType
 }
 
 /**
@@ -27,6 +30,7 @@ export class NativeSession {
   ): Promise<NativeSession> {
     const counts = prepared.kvGroups.map(group => Math.ceil(options.maxLength / group.pageTokens))
     const numPages = counts.reduce((sum, count) => sum + count, 0)
+    const type = options.kvType ?? 'f32'
     const model = await native.load({
       plan: prepared.plan,
       weights: prepared.weights,
@@ -37,7 +41,7 @@ export class NativeSession {
       maxSequences: 1,
       maxLogitRows: options.maxLength,
       maxSlots: 1,
-      kv: { numPages, pageBytes: prepared.pageBytes('f32'), type: 'f32', poison: true },
+      kv: { numPages, pageBytes: prepared.pageBytes(type), type, poison: true },
     })
     let next = 0
     // From the end of the pool backwards and striped over the groups: nothing may count on order.
