@@ -35,6 +35,7 @@ export async function generateResponse(
   })
   const { events, ...head } = accepted
   const iterator = events[Symbol.asyncIterator]()
+  let begun = false
   let lastWriteMs = performance.now()
 
   /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
@@ -50,13 +51,16 @@ export async function generateResponse(
   }
 
   const body = new ReadableStream<Uint8Array>({
-    start(stream) {
-      if (ended) return
-      // With the headers, so that the edge can answer its client before the first token.
-      stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
-      timer = setTimeout(keepAlive, keepAliveMs, stream)
-    },
     async pull(stream) {
+      if (!begun) {
+        begun = true
+        // The host holds back headers for a timer's tick (1.2 ms) when a body has begun but not ended by itself.
+        await new Promise(setImmediate)
+        if (ended) return
+        stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
+        timer = setTimeout(keepAlive, keepAliveMs, stream)
+        return
+      }
       const { done, value } = await iterator.next().catch((error: unknown) => {
         // Whatever broke after the caller left is a consequence of that.
         if (ended) return { done: true as const, value: undefined }
