@@ -36,12 +36,10 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
-  const ended = new Promise<void>(resolve => {
-    child.once('close', () => {
-      rmSync(folder, { recursive: true, force: true })
-      resolve()
-    })
-  })
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', () => resolve())
+  }).finally(() => rmSync(folder, { recursive: true, force: true }))
   const lines: string[] = []
   const [, stdout, stderr, control] = child.stdio
   for (const stream of [stdout, stderr]) {
