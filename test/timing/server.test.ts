@@ -19,7 +19,7 @@ test('the event loop stays free while every core generates', attempts, async () 
     return { p99: Number(p99), max: Number(max) }
   }
   await delays() // those of the start
-  const long = chatRequest({ stream: true, max_tokens: 150, temperature: 1 })
+  const long = chatRequest({ stream: true, max_tokens: 400, temperature: 1 })
   // 100 kB to tokenize, only to learn that it does not fit.
   const content = 'All work and no play makes Jack a dull boy. '.repeat(2300)
   const tooLong = chatRequest({ messages: [{ role: 'user', content }] })
