@@ -144,9 +144,20 @@ describe('ggufConfig', () => {
 
   it('names an architecture it does not know, and experts', async () => {
     const unknown = gguf('qwen3', {}, [])
+    unknown.metadata.set('general.architecture', 'constructor')
+    await expect(ggufConfig([unknown])).rejects.toThrow(/"constructor" is not supported/)
     unknown.metadata.set('general.architecture', 'mamba')
     await expect(ggufConfig([unknown])).rejects.toThrow(UnsupportedModelError)
     await expect(ggufConfig([unknown])).rejects.toThrow(/"mamba" is not supported; supported are/)
-    await expect(ggufConfig([gguf('llama', { expert_count: 8 }, [])])).rejects.toThrow(/experts/)
+    const metadata = { expert_count: 8, 'attention.layer_norm_rms_epsilon': 1e-5 }
+    await expect(ggufConfig([gguf('llama', metadata, [])])).rejects.toThrow(/experts/)
+  })
+
+  it('takes no metadata of another type, and none for granted that has no usual value', async () => {
+    const epsilon = { 'attention.layer_norm_rms_epsilon': 1e-5 }
+    const wrong = gguf('llama', { ...epsilon, 'rope.freq_base': 'high' }, [])
+    await expect(ggufConfig([wrong])).rejects.toThrow(/"llama.rope.freq_base" is not a number/)
+    const none = gguf('llama', {}, [])
+    await expect(ggufConfig([none])).rejects.toThrow(/no metadata "llama.*epsilon"/)
   })
 })

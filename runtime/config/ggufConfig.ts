@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises'
+import { FileFormatError } from '../weights/fileFormatError.ts'
 import type { GgufFile } from '../weights/gguf.ts'
 import { ggufArchitectures } from '../weights/ggufNaming.ts'
+import { GgufStrings } from '../weights/ggufStrings.ts'
 import type { GgufTensor } from '../weights/ggufTensors.ts'
 import type { GgufValue } from '../weights/ggufValues.ts'
 import { RawConfig } from './rawConfig.ts'
@@ -27,7 +29,8 @@ export async function ggufConfig(files: readonly GgufFile[]): Promise<RawConfig>
   const [main] = files
   if (!main) throw new RangeError('no GGUF file')
   const architecture = String(main.metadata.get('general.architecture') ?? 'unknown')
-  const modelType = modelTypes[architecture]
+  const isKnown = Object.hasOwn(modelTypes, architecture)
+  const modelType = isKnown ? modelTypes[architecture] : undefined
   if (!modelType) {
     const reason = `GGUF architecture "${architecture}" is not supported; supported are ${ggufArchitectures.join(', ')}`
     throw new UnsupportedModelError(main.path, architecture, reason)
@@ -63,6 +66,11 @@ class GgufFields {
   common(): Fields {
     const heads = this.#scalar('attention.head_count')
     const embedding = this.#tensors.get('token_embd.weight')
+    const tokens = this.#main.metadata.get('tokenizer.ggml.tokens')
+    if (embedding && tokens instanceof GgufStrings && tokens.length > embedding.rows) {
+      const reason = `tensor "token_embd.weight" has ${embedding.rows} rows for ${tokens.length} tokens`
+      throw new FileFormatError(this.#main.path, reason)
+    }
     return {
       vocab_size: embedding?.rows,
       hidden_size: this.#scalar('embedding_length'),
@@ -72,7 +80,7 @@ class GgufFields {
       num_key_value_heads: this.#scalar('attention.head_count_kv') ?? heads,
       head_dim: this.#scalar('attention.key_length') ?? this.#scalar('rope.dimension_count'),
       max_position_embeddings: this.#scalar('context_length'),
-      rms_norm_eps: this.#scalar('attention.layer_norm_rms_epsilon'),
+      rms_norm_eps: this.#required('attention.layer_norm_rms_epsilon'),
       rope_theta: this.#scalar('rope.freq_base'),
       tie_word_embeddings: !this.#tensors.has('output.weight'),
       attention_bias: this.#tensors.has('blk.0.attn_q.bias'),
@@ -173,6 +181,12 @@ class GgufFields {
     return this.#main.metadata.get(`${this.#architecture}.${key}`)
   }
 
+  #required(key: string): number {
+    const value = this.#scalar(key)
+    if (value !== undefined) return value
+    throw new FileFormatError(this.#main.path, `no metadata "${this.#architecture}.${key}"`)
+  }
+
   /** A number, or the first of one for each layer. */
   #scalar(key: string): number | undefined {
     return this.#list(key)[0]
@@ -180,8 +194,11 @@ class GgufFields {
 
   #list(key: string): number[] {
     const value = this.#value(key)
+    if (value === undefined) return []
     if (typeof value === 'number') return [value]
-    return ArrayBuffer.isView(value) ? Array.from(value as Uint32Array, Number) : []
+    if (ArrayBuffer.isView(value)) return Array.from(value as Uint32Array, Number)
+    const reason = `metadata "${this.#architecture}.${key}" is not a number`
+    throw new FileFormatError(this.#main.path, reason)
   }
 
   /** Values of a small F32 tensor. */

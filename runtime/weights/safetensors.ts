@@ -138,7 +138,8 @@ function readEntry(
   const fail = (reason: string) => new FileFormatError(file, `tensor "${name}" ${reason}`)
   if (!isObject(entry)) throw fail('is not an object')
   const { dtype, shape, data_offsets: offsets } = entry
-  const bits = typeof dtype === 'string' ? dtypeBits[dtype] : undefined
+  const isKnown = typeof dtype === 'string' && Object.hasOwn(dtypeBits, dtype)
+  const bits = isKnown ? dtypeBits[dtype] : undefined
   if (typeof dtype !== 'string' || bits === undefined) {
     throw fail(`has unknown dtype ${JSON.stringify(dtype)}`)
   }
