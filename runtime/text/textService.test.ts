@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import { TextService } from './textService.ts'
@@ -98,6 +98,25 @@ describe('TextService', () => {
     }).catch(e => e)
     expect(broken).toBeInstanceOf(FileFormatError)
     expect(broken.message).toMatch(/^--chat-template: .*Expected an expression/)
+  })
+
+  test('a template without an end ends after ten seconds', async () => {
+    const slow = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
+    const hostile = await TextService.load({ source: llama, chatTemplateOverride: slow })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const first = hostile.render({ kind: 'chat', messages: [] }).catch(e => e)
+      const second = hostile.encode('a', { addSpecialTokens: false }).catch(e => e)
+      vi.advanceTimersByTime(10_001)
+      for (const error of [await first, await second]) {
+        expect(error).toBeInstanceOf(FileFormatError)
+        expect(error.message).toBe(
+          `${llama.dir}: its tokenizer or chat template did not come to an end in 10 s`,
+        )
+      }
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('a closed service rejects instead of hanging', async () => {

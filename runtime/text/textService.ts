@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { ChatPrompt } from '../../edge/engine.ts'
+import { FileFormatError } from '../weights/fileFormatError.ts'
+import { contentText } from './chatMessages.ts'
 import type { TemplateTraits } from './chatTemplate.ts'
 import { Detokenizer } from './detokenizer.ts'
 import {
@@ -51,7 +53,7 @@ export class TextService {
   /** Starts the thread and loads a model's text files. @throws FileFormatError naming a broken or missing file */
   static async load(options: TextLoadOptions): Promise<TextService> {
     const { source, chatTemplateOverride, signal } = options
-    const calls = new WorkerCalls()
+    const calls = new WorkerCalls(source.kind === 'gguf' ? source.path : source.dir)
     try {
       const info = await calls.call(
         { op: 'load', source, ...(chatTemplateOverride !== undefined && { chatTemplateOverride }) },
@@ -117,6 +119,27 @@ export class TextService {
   }
 }
 
+/** Far more than the largest vocabulary takes to load, and a hundred times what tokenizing or rendering does. */
+const patience = { loadMs: 60_000, callMs: 10_000, msPerChar: 0.01 }
+
+/** Time for a call; a hostile template or pattern would take as long as it likes. */
+function limitMs(request: TextRequest): number {
+  switch (request.op) {
+    case 'load':
+      return patience.loadMs
+    case 'encode':
+      return patience.callMs + request.text.length * patience.msPerChar
+    case 'render':
+    case 'encodeChat': {
+      const chars = request.prompt.messages.reduce((n, m) => n + contentText(m.content).length, 0)
+      return patience.callMs + chars * patience.msPerChar
+    }
+    case 'decode':
+    case 'tokenIds':
+      return patience.callMs
+  }
+}
+
 interface PendingCall {
   id: number
   request: TextRequest
@@ -135,8 +158,12 @@ class WorkerCalls {
   #current: PendingCall | undefined
   #nextId = 0
   #failure: Error | undefined
+  #timer: NodeJS.Timeout | undefined
+  readonly #path: string
 
-  constructor() {
+  /** @param path names the model's tokenizer in errors */
+  constructor(path: string) {
+    this.#path = path
     this.#worker.unref()
     this.#worker.on('message', (reply: TextReply) => this.#settle(reply))
     this.#worker.on('messageerror', error => this.#fail(error))
@@ -185,11 +212,18 @@ class WorkerCalls {
     this.#current = call
     this.#worker.ref()
     this.#worker.postMessage({ id: call.id, request: call.request })
+    const ms = limitMs(call.request)
+    this.#timer = setTimeout(() => {
+      const reason = `its tokenizer or chat template did not come to an end in ${Math.round(ms / 1000)} s`
+      this.#fail(new FileFormatError(this.#path, reason))
+      void this.#worker.terminate()
+    }, ms)
   }
 
   #settle(reply: TextReply): void {
     const call = this.#current
     if (call?.id !== reply.id) return
+    clearTimeout(this.#timer)
     this.#current = undefined
     call.release()
     if ('error' in reply) call.reject(fromErrorData(reply.error))
@@ -199,6 +233,7 @@ class WorkerCalls {
 
   #fail(error: Error): void {
     this.#failure ??= error
+    clearTimeout(this.#timer)
     const calls = this.#current ? [this.#current, ...this.#waiting] : this.#waiting
     this.#current = undefined
     this.#waiting = []
