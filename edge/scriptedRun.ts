@@ -77,6 +77,9 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
         completionMs: performance.now() - startMs,
       },
     ])
+  } catch (error) {
+    // An aborted run ends without further events and without throwing, as the contract has it.
+    if (!signal.aborted) throw error
   } finally {
     end(completed)
   }
