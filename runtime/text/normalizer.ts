@@ -6,9 +6,17 @@ export type Normalizer = (text: string) => string
 /** Characters that a `StripAccents` step removes: combining marks of decomposed text. */
 const marks = /\p{Mn}/gu
 
-/** Applies steps in order. */
+/** No prompt is this long; steps that each make a text longer soon are. */
+const maxChars = 2 ** 26
+
+/** Applies steps in order. @throws RangeError when they make too long a text */
 export function sequenceNormalizer(steps: Normalizer[]): Normalizer {
-  return text => steps.reduce((value, step) => step(value), text)
+  return text =>
+    steps.reduce((value, step) => {
+      const result = step(value)
+      if (result.length > maxChars) throw new RangeError(`a text of ${result.length} characters`)
+      return result
+    }, text)
 }
 
 /** Puts `prefix` before any text that is not empty. */

@@ -14,6 +14,7 @@ import {
   toErrorData,
 } from './textProtocol.ts'
 import { type LoadedText, loadText } from './textSource.ts'
+import type { EncodeOptions } from './tokenizer.ts'
 import type { TokenPieces } from './tokenPieces.ts'
 
 /** A value to send, and the buffers that may be moved instead of copied. */
@@ -24,6 +25,7 @@ interface Answer {
 
 class TextThread {
   #text: LoadedText | undefined
+  #path = ''
   #template: ChatTemplate | undefined
 
   async handle(request: TextRequest): Promise<Answer> {
@@ -33,10 +35,10 @@ class TextThread {
       case 'render':
         return { value: this.#chatTemplate().render(request.prompt) }
       case 'encode':
-        return ids(this.#loaded().tokenizer.encode(request.text, request.options))
+        return this.#encode(request.text, request.options)
       case 'encodeChat': {
         const text = this.#chatTemplate().render(request.prompt)
-        return ids(this.#loaded().tokenizer.encode(text, { addSpecialTokens: false }))
+        return this.#encode(text, { addSpecialTokens: false })
       }
       case 'decode': {
         const { ids, skipSpecialTokens } = request
@@ -51,10 +53,21 @@ class TextThread {
     }
   }
 
+  #encode(text: string, options: EncodeOptions): Answer {
+    try {
+      return ids(this.#loaded().tokenizer.encode(text, options))
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      // No string or stack can hold what the tokenizer's steps make of the text.
+      throw new FileFormatError(this.#path, `the tokenizer fails on this text: ${cause.message}`)
+    }
+  }
+
   async #load(request: Extract<TextRequest, { op: 'load' }>): Promise<Answer> {
     const text = await loadText(request.source)
     const source = request.chatTemplateOverride ?? text.template
     this.#text = text
+    this.#path = request.source.kind === 'gguf' ? request.source.path : request.source.dir
     this.#template = source === undefined ? undefined : new ChatTemplate(source, text.specialTokens)
     const isOwn = request.chatTemplateOverride === undefined
     this.#checkTemplate(isOwn ? text.templatePath : '--chat-template')

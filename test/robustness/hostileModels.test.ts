@@ -192,6 +192,15 @@ const cases: [name: string, file: string, rewrite: (bytes: Buffer) => Buffer, sa
     }),
     /./,
   ],
+  [
+    'steps that grow a text',
+    'tokenizer.json',
+    json(value => {
+      const grow = { type: 'Replace', pattern: { String: 'i' }, content: 'iiiiiiiiii' }
+      return { ...value, normalizer: { type: 'Sequence', normalizers: Array(12).fill(grow) } }
+    }),
+    /the tokenizer fails on this text: a text of \d+ characters/,
+  ],
   ['a template cut off', 'chat_template.jinja', replaced('{% if %}'), /chat_template.jinja: /],
   [
     'deep template',
