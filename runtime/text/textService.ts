@@ -149,14 +149,17 @@ interface PendingCall {
   release: () => void
 }
 
-/** Requests to the worker, one at a time, so that an aborted one that has not begun costs nothing. */
+/**
+ * Requests to the worker, one at a time, so that an aborted one that has not begun costs nothing. A call that takes too long or
+ * takes the worker down fails alone: a new worker loads the same model, and the calls behind it go on.
+ */
 class WorkerCalls {
-  readonly #worker = new Worker(new URL('./textWorker.ts', import.meta.url), {
-    name: 'text',
-  })
+  #worker: Worker
   #waiting: PendingCall[] = []
   #current: PendingCall | undefined
   #nextId = 0
+  /** What a new worker has to do first; absent until it has worked once. */
+  #load: TextRequest | undefined
   #failure: Error | undefined
   #timer: NodeJS.Timeout | undefined
   readonly #path: string
@@ -164,15 +167,7 @@ class WorkerCalls {
   /** @param path names the model's tokenizer in errors */
   constructor(path: string) {
     this.#path = path
-    this.#worker.unref()
-    this.#worker.on('message', (reply: TextReply) => this.#settle(reply))
-    this.#worker.on('messageerror', error => this.#fail(error))
-    this.#worker.on('error', error => {
-      this.#fail(new Error('the text worker failed', { cause: error }))
-    })
-    this.#worker.on('exit', code => {
-      this.#fail(new Error(`the text worker ended with code ${code}`))
-    })
+    this.#worker = this.#start()
   }
 
   call<R extends TextRequest>(request: R, signal?: AbortSignal): Promise<TextResults[R['op']]> {
@@ -201,6 +196,34 @@ class WorkerCalls {
     await this.#worker.terminate()
   }
 
+  #start(): Worker {
+    const worker = new Worker(new URL('./textWorker.ts', import.meta.url), { name: 'text' })
+    // What a worker that was given up still says is nobody's answer.
+    const heard =
+      <T>(listen: (value: T) => void) =>
+      (value: T) => {
+        if (worker === this.#worker) listen(value)
+      }
+    worker.unref()
+    worker.on(
+      'message',
+      heard((reply: TextReply) => this.#settle(reply)),
+    )
+    worker.on(
+      'messageerror',
+      heard((error: Error) => this.#giveUp(error)),
+    )
+    worker.on(
+      'error',
+      heard(error => this.#giveUp(new Error('the text worker failed', { cause: error }))),
+    )
+    worker.on(
+      'exit',
+      heard((code: number) => this.#giveUp(new Error(`the text worker ended with code ${code}`))),
+    )
+    return worker
+  }
+
   #next(): void {
     if (this.#current !== undefined) return
     const call = this.#waiting.shift()
@@ -215,31 +238,62 @@ class WorkerCalls {
     const ms = limitMs(call.request)
     this.#timer = setTimeout(() => {
       const reason = `its tokenizer or chat template did not come to an end in ${Math.round(ms / 1000)} s`
-      this.#fail(new FileFormatError(this.#path, reason))
-      void this.#worker.terminate()
+      this.#giveUp(new FileFormatError(this.#path, reason))
     }, ms)
   }
 
   #settle(reply: TextReply): void {
     const call = this.#current
     if (call?.id !== reply.id) return
-    clearTimeout(this.#timer)
-    this.#current = undefined
-    call.release()
+    this.#endCurrent()
     if ('error' in reply) call.reject(fromErrorData(reply.error))
-    else call.resolve(reply.value)
+    else {
+      if (call.request.op === 'load') this.#load = call.request
+      call.resolve(reply.value)
+    }
     this.#next()
+  }
+
+  /** Ends the worker and the call it is at; with a model that has loaded before, the others get a new worker. */
+  #giveUp(error: Error): void {
+    const load = this.#load
+    const call = this.#current
+    if (this.#failure !== undefined) return
+    if (load === undefined || call?.request === load) {
+      this.#fail(error)
+      return
+    }
+    this.#endCurrent()
+    call?.reject(error)
+    const given = this.#worker
+    this.#worker = this.#start()
+    void given.terminate()
+    this.#waiting.unshift({
+      id: this.#nextId++,
+      request: load,
+      resolve: () => {},
+      reject: reason =>
+        this.#fail(new Error('the text worker could not restart', { cause: reason })),
+      release: () => {},
+    })
+    this.#next()
+  }
+
+  #endCurrent(): void {
+    clearTimeout(this.#timer)
+    this.#current?.release()
+    this.#current = undefined
   }
 
   #fail(error: Error): void {
     this.#failure ??= error
-    clearTimeout(this.#timer)
     const calls = this.#current ? [this.#current, ...this.#waiting] : this.#waiting
-    this.#current = undefined
+    this.#endCurrent()
     this.#waiting = []
     for (const call of calls) {
       call.release()
       call.reject(this.#failure)
     }
+    void this.#worker.terminate()
   }
 }
