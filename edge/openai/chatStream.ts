@@ -3,7 +3,7 @@ import type { StreamEncoder } from '../sse.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import type { Reply } from './reply.ts'
-import { DONE, errorFrames, streamHead, usageChunk } from './streamFrames.ts'
+import { createStreamEncoder, DONE, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 
 /**
@@ -23,8 +23,6 @@ export function createChatStream(reply: Reply, format: ChatFormat): StreamEncode
   let numFinished = 0
   /** The last finish chunk waits for the usage it may have to carry. */
   let heldFinish = ''
-  let end: StreamEncoder['end']
-  let usage: Usage | undefined
 
   const delta = (choiceHead: string, fields: string, logprobs: string | undefined) =>
     logprobs === undefined
@@ -64,38 +62,18 @@ export function createChatStream(reply: Reply, format: ChatFormat): StreamEncode
     return ''
   }
 
-  const encodeUsage = (event: Usage): string => {
-    usage = event
-    end = 'completed'
-    const body = usageBody(event, format.strictOpenai)
+  const encodeUsage = (usage: Usage): string => {
+    const body = usageBody(usage, format.strictOpenai)
     if (format.streamUsage === 'chunk') return usageChunk(head, body) + DONE
     return heldFinish === '' ? DONE : `${heldFinish},"usage":${JSON.stringify(body)}}\n\n${DONE}`
   }
 
-  return {
-    encode(events) {
-      let frames = ''
-      for (const event of events) {
-        if (end !== undefined) break
-        if (event.kind === 'usage') frames += encodeUsage(event)
-        else if (event.kind === 'error') frames += this.fail(event.error)
-        else if ('index' in event) {
-          const choiceHead = choiceHeads[event.index]
-          if (choiceHead === undefined) continue
-          frames += opening(event.index, choiceHead) + encodeChoice(event, choiceHead)
-        }
-      }
-      return frames
+  return createStreamEncoder({
+    choice(event) {
+      const choiceHead = choiceHeads[event.index]
+      if (choiceHead === undefined) return ''
+      return opening(event.index, choiceHead) + encodeChoice(event, choiceHead)
     },
-    fail(error) {
-      end = 'error'
-      return errorFrames(error)
-    },
-    get end() {
-      return end
-    },
-    get usage() {
-      return usage
-    },
-  }
+    usage: encodeUsage,
+  })
 }

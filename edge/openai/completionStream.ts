@@ -4,7 +4,7 @@ import type { CompletionFormat } from './completionRequest.ts'
 import { completionFinish } from './completionResponse.ts'
 import { LegacyLogprobCounter } from './legacyLogprobs.ts'
 import type { Reply } from './reply.ts'
-import { DONE, errorFrames, streamHead, usageChunk } from './streamFrames.ts'
+import { createStreamEncoder, DONE, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 
 /**
@@ -27,8 +27,6 @@ export function createCompletionStream(
     promptLogprobs: [] as TokenLogprob[],
   }))
   type ChoiceState = (typeof choices)[number]
-  let end: StreamEncoder['end']
-  let usage: Usage | undefined
 
   const chunk = (choice: ChoiceState, text: string, logprobs: object | null, finish = 'null') =>
     `${choice.head}${JSON.stringify(text)},"logprobs":${JSON.stringify(logprobs)},"finish_reason":${finish}${tail}`
@@ -60,36 +58,16 @@ export function createCompletionStream(
     return start + chunk(choice, event.text, logprobs)
   }
 
-  const encodeUsage = (event: Usage) => {
-    usage = event
-    end = 'completed'
-    const body = usageBody(event, format.strictOpenai)
+  const encodeUsage = (usage: Usage) => {
+    const body = usageBody(usage, format.strictOpenai)
     return (format.streamUsage === 'chunk' ? usageChunk(head, body) : '') + DONE
   }
 
-  return {
-    encode(events) {
-      let frames = ''
-      for (const event of events) {
-        if (end !== undefined) break
-        if (event.kind === 'usage') frames += encodeUsage(event)
-        else if (event.kind === 'error') frames += this.fail(event.error)
-        else if ('index' in event) {
-          const choice = choices[event.index]
-          if (choice !== undefined) frames += encodeChoice(event, choice)
-        }
-      }
-      return frames
+  return createStreamEncoder({
+    choice(event) {
+      const choice = choices[event.index]
+      return choice === undefined ? '' : encodeChoice(event, choice)
     },
-    fail(error) {
-      end = 'error'
-      return errorFrames(error)
-    },
-    get end() {
-      return end
-    },
-    get usage() {
-      return usage
-    },
-  }
+    usage: encodeUsage,
+  })
 }

@@ -1,4 +1,5 @@
-import type { EngineErrorData } from '../engine.ts'
+import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
+import type { StreamEncoder } from '../sse.ts'
 import { streamErrorBody } from './errorBody.ts'
 import type { Reply } from './reply.ts'
 
@@ -24,6 +25,48 @@ export function usageChunk(head: string, usage: object): string {
   return `${head}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`
 }
 
-export function errorFrames(error: EngineErrorData): string {
+function errorFrames(error: EngineErrorData): string {
   return `data: ${JSON.stringify(streamErrorBody(error))}\n\n${DONE}`
+}
+
+/** What the streams of the protocols differ in. */
+export interface StreamFrames {
+  /** Frames of one event of a choice; '' for kinds and choices the stream does not show. */
+  choice(event: GenerateEvent & { index: number }): string
+  /** The last frames. */
+  usage(usage: Usage): string
+}
+
+/** Runs a stream to its one end: usage or an error, after which nothing is encoded. */
+export function createStreamEncoder(frames: StreamFrames): StreamEncoder {
+  let end: StreamEncoder['end']
+  let usage: Usage | undefined
+  const fail = (error: EngineErrorData) => {
+    end = 'error'
+    return errorFrames(error)
+  }
+  const encodeEvent = (event: GenerateEvent): string => {
+    if (event.kind === 'error') return fail(event.error)
+    if (event.kind !== 'usage') return 'index' in event ? frames.choice(event) : ''
+    usage = event
+    end = 'completed'
+    return frames.usage(event)
+  }
+  return {
+    encode(events) {
+      let text = ''
+      for (const event of events) {
+        if (end !== undefined) break
+        text += encodeEvent(event)
+      }
+      return text
+    },
+    fail,
+    get end() {
+      return end
+    },
+    get usage() {
+      return usage
+    },
+  }
 }
