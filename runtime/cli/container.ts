@@ -1,5 +1,5 @@
 import { createContainerApp } from '../container/containerApp.ts'
-import { listenContainer } from '../container/listenContainer.ts'
+import { listen } from '../host/listen.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
 import { readOption, readSecretFile } from './secretFile.ts'
@@ -29,7 +29,7 @@ export async function container(options: ContainerOptions): Promise<number> {
         onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
         ...(secret !== undefined && { secret }),
       })
-      return listenContainer(app.fetch, { host, port: options.port, ...(tls && { tls }) })
+      return listen(app.fetch, { host, port: options.port, callers: 'edges', ...(tls && { tls }) })
     },
     port => {
       log.info(`Container listening on ${tls ? 'https' : 'http'}://${urlHost(host)}:${port}`)

@@ -3,8 +3,8 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createScriptedEngine, type ScriptedOptions } from '../../edge/scriptedEngine.ts'
+import { type Listener, listen } from '../host/listen.ts'
 import { createContainerApp } from './containerApp.ts'
-import { type ContainerListener, listenContainer } from './listenContainer.ts'
 
 const job = {
   model: 'default',
@@ -15,7 +15,7 @@ const job = {
 }
 const endless = { ...job, ignoreEos: true, maxTokens: 4000 }
 
-const open: ContainerListener[] = []
+const open: Listener[] = []
 afterEach(async () => {
   for (const container of open.splice(0)) await container.close(0)
 })
@@ -29,7 +29,7 @@ async function container(options: ScriptedOptions = {}, secret?: string) {
     onInternalError: error => errors.push(error),
     ...(secret !== undefined && { secret }),
   })
-  const listener = await listenContainer(app.fetch, { host: '127.0.0.1', port: 0 })
+  const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'edges' })
   open.push(listener)
   const url = `http://127.0.0.1:${listener.port}`
   const post = (path: string, body: unknown, init: RequestInit = {}) =>
@@ -148,54 +148,6 @@ describe('routes', () => {
     const [, all, usage] = chunks.filter(chunk => chunk !== '\n')
     expect(lines(all ?? '').at(-1)).toMatchObject({ kind: 'finish' })
     expect(lines(usage ?? '')).toMatchObject([{ kind: 'usage' }])
-  })
-})
-
-describe('one port', () => {
-  test('HTTP/1.1, however slowly it begins, many requests on a connection', async () => {
-    const { listener } = await container()
-    const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
-    const [socket, received] = await raw(listener.port, [...request.slice(0, 5), request.slice(5)])
-    socket.write(request)
-    await until(() => received().split('OK').length === 5)
-    socket.destroy()
-  })
-
-  test('HTTP/2 by prior knowledge, many streams on a connection', async () => {
-    const { url, listener } = await container()
-    const session = connectHttp2(url)
-    const streams = Array.from({ length: 20 }, () => http2Post(session, job))
-    await Promise.all(streams.map(({ stream }) => once(stream, 'close')))
-    for (const { received } of streams) expect(lines(received()).at(-1).kind).toBe('usage')
-    expect(listener.numConnections).toBe(1)
-    session.close()
-    await until(() => listener.numConnections === 0)
-  })
-
-  test('an offer to upgrade is answered as HTTP/1.1, the body intact', async () => {
-    const { listener } = await container()
-    const body = JSON.stringify({ ...job, requestId: 'x'.repeat(150_000) })
-    const head = [
-      'POST /engine/generate HTTP/1.1',
-      'Host: x',
-      'Connection: Upgrade, HTTP2-Settings',
-      'Upgrade: h2c',
-      'HTTP2-Settings: AAMAAABkAAQAAP__',
-      `Content-Length: ${body.length}`,
-    ]
-    const [socket, received] = await raw(listener.port, `${head.join('\r\n')}\r\n\r\n${body}`)
-    await until(() => received().includes('"usage"'))
-    expect(received()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
-    socket.destroy()
-  })
-
-  test('nonsense is a 400, and a client that says nothing leaves nothing behind', async () => {
-    const { listener } = await container()
-    const [, received] = await raw(listener.port, 'nonsense\r\n\r\n')
-    await until(() => received().startsWith('HTTP/1.1 400'))
-    const [silent] = await raw(listener.port, 'P')
-    silent.end()
-    await until(() => listener.numConnections === 0)
   })
 })
 

@@ -54,9 +54,6 @@ export async function generateResponse(
     async pull(stream) {
       if (!begun) {
         begun = true
-        // The host holds back headers for a timer's tick (1.2 ms) when a body has begun but not ended by itself.
-        await new Promise(setImmediate)
-        if (ended) return
         stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
         timer = setTimeout(keepAlive, keepAliveMs, stream)
         return

@@ -1,49 +1,70 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { type Callers, createServerOfBoth, type Tls } from './httpServers.ts'
+
+export interface Address {
+  host: string
+  port: number
+  callers: Callers
+  /** Then the port speaks TLS only. */
+  tls?: Tls
+}
 
 export interface Listener {
   /** The real port, also when 0 was asked. */
   port: number
-  /** Stops accepting connections and resolves when the open ones are done or `deadlineMs` has passed. */
+  /** Open connections. */
+  readonly numConnections: number
+  /** Stops accepting, tells open connections to finish, and cuts off those that have not after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>
 }
 
 /**
- * Serves a fetch handler over HTTP/1.1.
- * @throws Error saying that the port is in use, or why the address cannot be bound
+ * Serves a fetch handler on one port that speaks HTTP/1.1 and HTTP/2: in clear text by prior knowledge, with a
+ * certificate over TLS as negotiated.
+ * @throws Error saying that the port is in use, why the address cannot be bound, or what is wrong with the certificate
  */
 export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
-  address: { host: string; port: number },
+  address: Address,
 ): Promise<Listener> {
-  // No `upgrade` listener is ever added: Node then answers `Upgrade: h2c` requests as plain HTTP/1.1, body intact.
-  const server = createAdaptorServer({ fetch }) as Server
-  server.requestTimeout = 0 // a long prompt may take a while to upload; headers keep Node's own limit
-  server.on('connection', socket => socket.setNoDelay(true))
+  const { server, release } = createServerOfBoth(
+    getRequestListener(fetch),
+    address.callers,
+    address.tls,
+  )
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, address)))
+    server.once('error', error => reject(bindError(error, address)))
     server.listen(address.port, address.host, resolve)
   })
   return {
     port: (server.address() as AddressInfo).port,
-    close: deadlineMs => closeServer(server, deadlineMs),
+    get numConnections() {
+      return sockets.size
+    },
+    close(deadlineMs) {
+      return new Promise(resolve => {
+        const deadline = setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, deadlineMs)
+        server.close(() => {
+          clearTimeout(deadline)
+          resolve()
+        })
+        release()
+      })
+    },
   }
 }
 
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise(resolve => {
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs)
-    server.close(() => {
-      clearTimeout(deadline)
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
-}
-
-function bindError(error: NodeJS.ErrnoException, address: { host: string; port: number }): Error {
-  const where = `${address.host}:${address.port}`
+function bindError(error: NodeJS.ErrnoException, { host, port }: Address): Error {
+  const where = `${host}:${port}`
   if (error.code === 'EADDRINUSE') {
     return new Error(`${where} is already in use; choose another port with --port`, {
       cause: error,

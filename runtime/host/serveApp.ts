@@ -31,5 +31,5 @@ export function serveApp(options: ServeAppOptions): Promise<Listener> {
       if (entry.event === 'internal_error') options.onInternalError(entry.error)
     },
   })
-  return listen(app.fetch, { host: options.host, port: options.port })
+  return listen(app.fetch, { host: options.host, port: options.port, callers: 'clients' })
 }

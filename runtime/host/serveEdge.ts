@@ -16,7 +16,7 @@ export interface ServeEdgeOptions extends Omit<ServeAppOptions, 'engine'> {
   healthIntervalMs?: number
 }
 
-export interface EdgeServer extends Listener {
+export interface EdgeServer extends Pick<Listener, 'port' | 'close'> {
   /** Refuses new jobs and waits for the accepted ones. */
   drain(deadlineMs: number): Promise<void>
 }

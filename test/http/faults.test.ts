@@ -26,7 +26,7 @@ async function edge(port: number, options: Partial<RemoteEngineOptions> = {}) {
   const upstream = connectUpstream(url)
   const engine = new RemoteEngine({ url, fetch: upstream.fetch, ...options })
   const app = createApp({ ...appDefaults, engine })
-  const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0 })
+  const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
   cleanups.push(() => listener.close(0), upstream.close)
   return {
     fetch: (path: string, init?: RequestInit) =>

@@ -3,7 +3,6 @@ import type { LogEntry } from '../../edge/deps.ts'
 import { RemoteEngine } from '../../edge/remote.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
-import { listenContainer } from '../../runtime/container/listenContainer.ts'
 import { connectUpstream } from '../../runtime/host/connectUpstream.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults, type Deploy } from './deployment.ts'
@@ -21,7 +20,8 @@ export function deployWithHop(tls?: Certificate): Deploy {
         throw error
       },
     })
-    const container = await listenContainer(containerApp.fetch, {
+    const container = await listen(containerApp.fetch, {
+      callers: 'edges',
       host: '127.0.0.1',
       port: 0,
       ...(tls && { tls }),
@@ -34,7 +34,7 @@ export function deployWithHop(tls?: Certificate): Deploy {
       engine: new RemoteEngine({ url, fetch: upstream.fetch, secret: 'between us' }),
       log: entry => log.push(entry),
     })
-    const edge = await listen(app.fetch, { host: '127.0.0.1', port: 0 })
+    const edge = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
     return {
       engine,
       log,

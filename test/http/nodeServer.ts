@@ -1,8 +1,7 @@
-import type { AddressInfo } from 'node:net'
-import { serve } from '@hono/node-server'
 import { createApp } from '../../edge/app.ts'
 import type { LogEntry } from '../../edge/deps.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
 
 /** A scripted engine behind a real listener on a free port. */
@@ -10,18 +9,12 @@ export async function listenScripted(scenario: Scenario = {}) {
   const engine = createScriptedEngine(scenario.engine)
   const log: LogEntry[] = []
   const app = createApp({ ...appDefaults, ...scenario.app, engine, log: entry => log.push(entry) })
-  const { promise, resolve } = Promise.withResolvers<AddressInfo>()
-  const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, resolve)
-  const { port } = await promise
+  const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
   return {
     engine,
     log,
-    origin: `http://127.0.0.1:${port}`,
-    async close() {
-      const closed = new Promise(resolve => server.close(resolve))
-      if ('closeAllConnections' in server) server.closeAllConnections()
-      await closed
-    },
+    origin: `http://127.0.0.1:${listener.port}`,
+    close: () => listener.close(0),
   }
 }
 

@@ -1,7 +1,7 @@
 // A container with the scripted engine in a process of its own, to be killed. Prints its port.
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
-import { listenContainer } from '../../runtime/container/listenContainer.ts'
+import { listen } from '../../runtime/host/listen.ts'
 
 const secret = process.env.TEST_SECRET
 const app = createContainerApp(createScriptedEngine({ stepDelayMs: 5 }), {
@@ -9,5 +9,5 @@ const app = createContainerApp(createScriptedEngine({ stepDelayMs: 5 }), {
   onInternalError: console.error,
   ...(secret !== undefined && { secret }),
 })
-const { port } = await listenContainer(app.fetch, { host: '127.0.0.1', port: 0 })
+const { port } = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'edges' })
 console.log(port)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
-import { listenContainer } from '../../runtime/container/listenContainer.ts'
+import { listen } from '../../runtime/host/listen.ts'
 import { bundleWorker } from '../../scripts/workerBundle.ts'
 import { startWorkerd } from '../../scripts/workerd.ts'
 import { defineHttpSuite, post } from './httpSuite.ts'
@@ -21,7 +21,7 @@ test('a container that dies in a stream becomes an error event, then 502', async
     limits: { maxBodyBytes: 100_000 },
     onInternalError: console.error,
   })
-  const container = await listenContainer(app.fetch, { host: '127.0.0.1', port: 0 })
+  const container = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'edges' })
   const worker = await startWorkerd({
     code,
     env: { UPSTREAMS: `http://127.0.0.1:${container.port}` },

@@ -4,7 +4,7 @@ import type { LogEntry } from '../../edge/deps.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import type { WorkerEnv } from '../../edge/worker.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
-import { listenContainer } from '../../runtime/container/listenContainer.ts'
+import { listen } from '../../runtime/host/listen.ts'
 import { startWorkerd } from '../../scripts/workerd.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
 
@@ -20,7 +20,7 @@ export function deployOnWorkerd(code: string): Deploy {
         throw error
       },
     })
-    const container = await listenContainer(answer, { host: '127.0.0.1', port: 0 })
+    const container = await listen(answer, { host: '127.0.0.1', port: 0, callers: 'edges' })
     const worker = await startWorkerd({
       code,
       env: {

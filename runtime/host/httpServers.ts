@@ -1,0 +1,100 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
+import type { Server, Socket } from 'node:net'
+import { sniffHttp2 } from './sniffHttp2.ts'
+
+/** PEM. */
+export interface Tls {
+  cert: string | Buffer
+  key: string | Buffer
+}
+
+export type HttpListener = (
+  incoming: IncomingMessage | Http2ServerRequest,
+  outgoing: ServerResponse | Http2ServerResponse,
+) => void
+
+/** Who connects: anybody, or edges, each of which carries the streams of many clients over few connections. */
+export type Callers = 'clients' | 'edges'
+
+export interface HttpServer {
+  /** Owns the port. */
+  server: Server
+  /** Lets HTTP/2 connections finish their streams, and drops the connections that have asked for nothing yet. */
+  release(): void
+}
+
+/** What the defaults of Node, made for strangers, would refuse an edge. */
+const edgeOptions = {
+  // Streams whose reader has stopped hold on to what they could not send: a thousand of them must not close the session.
+  maxSessionMemory: 1024,
+  // An edge resets a stream for each client that leaves; the default is 33 a second.
+  streamResetBurst: 10_000,
+  streamResetRate: 1000,
+}
+
+/** Speaks HTTP/1.1 and HTTP/2 on one port: in clear text by prior knowledge, with a certificate as negotiated. */
+export function createServerOfBoth(
+  listener: HttpListener,
+  callers: Callers,
+  tls?: Tls,
+): HttpServer {
+  const options = callers === 'edges' ? edgeOptions : {}
+  if (tls === undefined) return clearServer(listener, createHttp2Server(options, listener))
+  const server = createSecureServer({ ...options, ...tls, allowHTTP1: true }, listener)
+  return { server, release: trackSessions(server) }
+}
+
+/** Node has no server for both in clear text: an HTTP/1.1 server hands the connections that are not its own to another. */
+function clearServer(listener: HttpListener, http2: Http2Server): HttpServer {
+  // No `upgrade` listener is ever added: Node then answers `Upgrade: h2c` as plain HTTP/1.1, the body intact.
+  const http1 = createHttpServer(listener)
+  const undecided = new Set<Socket>()
+  const closeSessions = trackSessions(http2)
+  const [serveHttp1] = http1.listeners('connection')
+  http1.removeAllListeners('connection')
+  http1.on('connection', (socket: Socket) => {
+    const decided = () => undecided.delete(socket)
+    undecided.add(socket)
+    socket.once('close', decided)
+    sniffHttp2(socket, isHttp2 => {
+      decided()
+      socket.off('close', decided)
+      if (isHttp2) {
+        // What an HTTP/1.1 server sets for its own sake; here it would keep connections whose client has left.
+        socket.allowHalfOpen = false
+        http2.emit('connection', socket)
+      } else serveHttp1?.call(http1, socket)
+    })
+  })
+  return {
+    server: http1,
+    release() {
+      closeSessions()
+      for (const socket of undecided) socket.destroy()
+    },
+  }
+}
+
+/** @returns closes the sessions that are open then */
+function trackSessions(server: Http2Server | Http2SecureServer): () => void {
+  const sessions = new Set<{ close(): void }>()
+  server.on('session', session => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+  })
+  return () => {
+    for (const session of sessions) session.close()
+  }
+}

@@ -1,0 +1,122 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import https from 'node:https'
+import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterEach, describe, expect, test } from 'vitest'
+import { eventually } from '../../test/http/httpSuite.ts'
+import { selfSigned } from '../../test/http/selfSigned.ts'
+import { type Address, type Listener, listen } from './listen.ts'
+
+const open: Listener[] = []
+afterEach(async () => {
+  for (const listener of open.splice(0)) await listener.close(0)
+})
+
+/** Answers with the number of bytes it was sent. */
+async function counting(address: Partial<Address> = {}): Promise<Listener> {
+  const count = async (request: Request) =>
+    new Response(`${(await request.arrayBuffer()).byteLength} bytes`)
+  const listener = await listen(count, {
+    host: '127.0.0.1',
+    port: 0,
+    callers: 'clients',
+    ...address,
+  })
+  open.push(listener)
+  return listener
+}
+
+/** A connection of a client that writes its own HTTP. */
+async function raw(port: number, ...parts: string[]): Promise<[Socket, () => string]> {
+  const socket = connect(port, '127.0.0.1')
+  let received = ''
+  socket.on('data', data => {
+    received += data
+  })
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  for (const part of parts) {
+    socket.write(part)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  return [socket, () => received]
+}
+
+async function http2Post(session: ClientHttp2Session, body: string): Promise<string> {
+  const stream = session.request({ ':method': 'POST', ':path': '/' })
+  stream.end(body)
+  return text(stream)
+}
+
+describe('one port', () => {
+  test('HTTP/1.1, however slowly it begins, many requests on a connection', async () => {
+    const { port } = await counting()
+    const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
+    const [socket, received] = await raw(port, ...request.slice(0, 5), request.slice(5))
+    socket.write(request)
+    await eventually(() => received().split('0 bytes').length === 3)
+    socket.destroy()
+  })
+
+  test.each(['clients', 'edges'] as const)(
+    'HTTP/2 by prior knowledge, many streams on a connection, from %s',
+    async callers => {
+      const listener = await counting({ callers })
+      const session = connectHttp2(`http://127.0.0.1:${listener.port}`)
+      const posts = Array.from({ length: 20 }, (_, i) => http2Post(session, 'x'.repeat(i)))
+      expect(await Promise.all(posts)).toEqual(posts.map((_, i) => `${i} bytes`))
+      expect(listener.numConnections).toBe(1)
+      session.close()
+      await eventually(() => listener.numConnections === 0)
+    },
+  )
+
+  const tls = selfSigned()
+  test.skipIf(tls === undefined)('TLS: both, as negotiated', async () => {
+    if (tls === undefined) return
+    const { port } = await counting({ tls })
+    const url = `https://127.0.0.1:${port}`
+    const session = connectHttp2(url, { ca: tls.cert })
+    expect(await http2Post(session, 'four')).toBe('4 bytes')
+    session.close()
+    const request = https.get(url, { ca: tls.cert, agent: false })
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect([response.httpVersion, await text(response)]).toEqual(['1.1', '0 bytes'])
+  })
+
+  test('an offer to upgrade is answered as HTTP/1.1, the body intact', async () => {
+    const { port } = await counting()
+    const body = 'x'.repeat(150_000)
+    const head = [
+      'POST / HTTP/1.1',
+      'Host: x',
+      'Connection: Upgrade, HTTP2-Settings',
+      'Upgrade: h2c',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+      `Content-Length: ${body.length}`,
+    ]
+    const [socket, received] = await raw(port, `${head.join('\r\n')}\r\n\r\n${body}`)
+    await eventually(() => received().endsWith('150000 bytes'))
+    expect(received()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    socket.destroy()
+  })
+
+  test('nonsense is a 400, and a client that says nothing leaves nothing behind', async () => {
+    const listener = await counting()
+    const [, received] = await raw(listener.port, 'nonsense\r\n\r\n')
+    await eventually(() => received().startsWith('HTTP/1.1 400'))
+    const [silent] = await raw(listener.port, 'P')
+    silent.end()
+    await eventually(() => listener.numConnections === 0)
+  })
+
+  test('close does not wait for a connection that has asked for nothing', async () => {
+    const listener = await counting()
+    const [silent] = await raw(listener.port)
+    const gone = once(silent, 'close')
+    await listener.close(60_000)
+    await gone
+  })
+})
