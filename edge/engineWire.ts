@@ -5,9 +5,17 @@
  */
 export const enginePaths = {
   generate: '/engine/generate',
+  /** GET `/engine/jobs/{id}?after=N[&owner=…]`: as `generate` answers. */
+  jobs: '/engine/jobs',
+  cancel: '/engine/cancel',
+  embed: '/engine/embed',
   tokenize: '/engine/tokenize',
   detokenize: '/engine/detokenize',
   models: '/engine/models',
+  load: '/engine/load',
+  unload: '/engine/unload',
+  metrics: '/engine/metrics',
+  system: '/engine/system',
   health: '/engine/health',
 } as const
 

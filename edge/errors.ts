@@ -46,10 +46,20 @@ type Outcome = Pick<ApiErrorData, 'status' | 'type' | 'code'>
 
 const outcomes: Record<EngineErrorKind, Outcome> = {
   invalid: { status: 400, type: 'invalid_request_error', code: 'invalid_value' },
+  unsupported: { status: 400, type: 'invalid_request_error', code: 'unsupported_value' },
+  too_large: { status: 413, type: 'invalid_request_error', code: 'request_too_large' },
   model_not_found: { status: 404, type: 'invalid_request_error', code: 'model_not_found' },
+  job_not_found: { status: 404, type: 'invalid_request_error', code: 'not_found' },
   context_length: { status: 400, type: 'invalid_request_error', code: 'context_length_exceeded' },
   unsupported_media: { status: 400, type: 'invalid_request_error', code: 'unsupported_media' },
+  unreachable_media: {
+    status: 400,
+    type: 'invalid_request_error',
+    code: 'failed_to_download_image',
+  },
   invalid_grammar: { status: 400, type: 'invalid_request_error', code: 'invalid_grammar' },
+  conflict: { status: 409, type: 'invalid_request_error', code: 'conflict' },
+  cancelled: { status: 409, type: 'invalid_request_error', code: 'cancelled' },
   busy: { status: 429, type: 'rate_limit_error', code: 'queue_full' },
   loading: { status: 503, type: 'server_error', code: 'model_loading' },
   draining: { status: 503, type: 'server_error', code: 'server_shutting_down' },

@@ -10,7 +10,14 @@ const job: GenerateJob = {
   sampling: {},
   stop: [],
 }
-const head = { jobId: 'j', model: 'm', promptTokens: 3, cachedTokens: 1, queuePosition: 2 }
+const head = {
+  jobId: 'j',
+  model: 'm',
+  fingerprint: 'fp',
+  promptTokens: 3,
+  cachedTokens: 1,
+  queuePosition: 2,
+}
 const text = (seq: number) => ({ v: 1, seq, kind: 'text', index: 0, text: 'é' })
 const finish = { v: 1, seq: 2, kind: 'finish', index: 0, reason: 'stop' }
 const usage = { v: 1, seq: 3, kind: 'usage', promptTokens: 3 }

@@ -1,12 +1,16 @@
 import {
   type Accepted,
   type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineErrorData,
   type EngineHealth,
   type GenerateJob,
+  type JsonObject,
   type ModelInfo,
+  type ModelMetrics,
   type Tokenized,
   type TokenizeJob,
 } from './engine.ts'
@@ -45,6 +49,8 @@ export interface RemoteEngineOptions {
 
 const ANSWER_TIMEOUT_MS = 60_000
 const HEALTH_TIMEOUT_MS = 2000
+/** A large model from a slow disk. */
+const LOAD_TIMEOUT_MS = 30 * 60_000
 
 /** Waits before asking again when no connection could be made, or it broke before anything came back. */
 const RETRY_DELAYS_MS = [50, 200]
@@ -69,7 +75,32 @@ export class RemoteEngine implements Engine {
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     const body = JSON.stringify(job)
-    return this.#retrying(signal, () => this.#submitOnce(body, signal))
+    return this.#retrying(signal, () => this.#open(enginePaths.generate, 0, signal, body))
+  }
+
+  async attach(
+    jobId: string,
+    after: number,
+    owner: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Accepted> {
+    const query = new URLSearchParams({
+      after: String(after),
+      ...(owner !== undefined && { owner }),
+    })
+    const path = `${enginePaths.jobs}/${encodeURIComponent(jobId)}?${query}`
+    return this.#retrying(signal, () => this.#open(path, after + 1, signal))
+  }
+
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const { cancelled } = (await this.#call(enginePaths.cancel, undefined, { id, owner })) as {
+      cancelled?: unknown
+    }
+    return cancelled === true
+  }
+
+  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return (await this.#call(enginePaths.embed, signal, job)) as Embedded
   }
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
@@ -93,12 +124,45 @@ export class RemoteEngine implements Engine {
     return list
   }
 
+  load(model: string): Promise<ModelInfo> {
+    return this.#change(enginePaths.load, model)
+  }
+
+  unload(model: string): Promise<ModelInfo> {
+    return this.#change(enginePaths.unload, model)
+  }
+
+  async system(): Promise<JsonObject[]> {
+    const { machines } = (await this.#call(enginePaths.system)) as { machines?: unknown }
+    if (!Array.isArray(machines)) throw unavailable('The engine sent an answer without machines.')
+    return machines
+  }
+
+  async metrics(): Promise<ModelMetrics[]> {
+    const { models } = (await this.#callOnce(enginePaths.metrics, HEALTH_TIMEOUT_MS)) as {
+      models?: unknown
+    }
+    if (!Array.isArray(models)) throw unavailable('The engine sent an answer without models.')
+    return models
+  }
+
   async health(): Promise<EngineHealth> {
     // Once and soon: whoever asks wants to know now, and will ask again.
     return (await this.#callOnce(enginePaths.health, HEALTH_TIMEOUT_MS)) as EngineHealth
   }
 
-  async #submitOnce(body: string, signal: AbortSignal): Promise<Accepted> {
+  async #change(path: string, model: string): Promise<ModelInfo> {
+    this.#models = undefined
+    return (await this.#callOnce(path, LOAD_TIMEOUT_MS, undefined, { model })) as ModelInfo
+  }
+
+  /** @param firstSeq number of the first event that will come */
+  async #open(
+    path: string,
+    firstSeq: number,
+    signal: AbortSignal,
+    body?: string,
+  ): Promise<Accepted> {
     const controller = new AbortController()
     const abort = () => controller.abort(signal.reason)
     if (signal.aborted) abort()
@@ -106,13 +170,14 @@ export class RemoteEngine implements Engine {
     const release = () => signal.removeEventListener('abort', abort)
     const deadline = startDeadline(controller, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
     try {
-      const response = await this.#request(enginePaths.generate, controller.signal, body)
+      const response = await this.#request(path, controller.signal, body)
       if (response.status !== 200) throw await rejection(response)
       const { accepted, lines } = await openEventStream(response.body)
       return {
         ...accepted,
         events: new RemoteEventStream({
           lines,
+          firstSeq,
           controller,
           release,
           lostAfterMs: this.#options.lostAfterMs ?? ENGINE_LOST_MS,

@@ -55,9 +55,21 @@ export async function openEventStream(
   if (typeof accepted?.jobId !== 'string' || typeof accepted.model !== 'string') {
     throw unavailable('The engine answered in an unknown format.')
   }
-  const { jobId, model, promptTokens = 0, cachedTokens = 0, queuePosition = 0 } = accepted
+  const { jobId, model, fingerprint = null, lastSeq } = accepted
+  const { promptTokens = 0, cachedTokens = 0, queuePosition = 0 } = accepted
   lines.unread(rest)
-  return { accepted: { jobId, model, promptTokens, cachedTokens, queuePosition }, lines }
+  return {
+    accepted: {
+      jobId,
+      model,
+      fingerprint,
+      promptTokens,
+      cachedTokens,
+      queuePosition,
+      ...(lastSeq !== undefined && { lastSeq }),
+    },
+    lines,
+  }
 }
 
 function lost(cause?: unknown): never {
@@ -68,6 +80,8 @@ function lost(cause?: unknown): never {
 
 export interface RemoteEventStreamOptions {
   lines: LineReader
+  /** `seq` of the first event. */
+  firstSeq: number
   /** Ends the request, and so the job. */
   controller: AbortController
   /** Called once, when the events have ended. */
@@ -81,12 +95,13 @@ export interface RemoteEventStreamOptions {
  */
 export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
   readonly #options: RemoteEventStreamOptions
-  #seq = 0
+  #seq: number
   #ended = false
   #taken = false
 
   constructor(options: RemoteEventStreamOptions) {
     this.#options = options
+    this.#seq = options.firstSeq
     // Not left to the next pull: nobody may ever ask for it.
     options.controller.signal.addEventListener('abort', () => {
       this.#end()

@@ -2,16 +2,20 @@ import { affinityKey, rendezvousOrder } from './affinity.ts'
 import {
   type Accepted,
   type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineErrorKind,
   type EngineHealth,
   type GenerateJob,
+  type JsonObject,
   type ModelInfo,
+  type ModelMetrics,
   type Tokenized,
   type TokenizeJob,
 } from './engine.ts'
-import { submitTracked } from './trackedJob.ts'
+import { trackRun } from './trackedJob.ts'
 
 export interface Route {
   /** Names it for good: jobs find their way by it. */
@@ -34,16 +38,17 @@ const REST_MS = 2000
 /** An engine may have this many times its share of the jobs before they go elsewhere (consistent hashing with bounded loads). */
 const LOAD_FACTOR = 1.25
 
-/** After these another engine may well say yes; after the others it would say the same. */
+/** After these another engine, perhaps of a newer version, may well say yes; after the others it would say the same. */
 const worthAnother: ReadonlySet<EngineErrorKind> = new Set([
   'unavailable',
+  'unsupported',
   'draining',
   'loading',
   'busy',
 ])
 
 /** Of several refusals the client is told the one that ends soonest. */
-const hope: EngineErrorKind[] = ['busy', 'loading', 'draining', 'unavailable']
+const hope: EngineErrorKind[] = ['busy', 'loading', 'draining', 'unavailable', 'unsupported']
 
 /**
  * Several engines with the same models as one. A conversation stays with one engine, whose prefix cache knows it, unless
@@ -61,9 +66,50 @@ export class RoutedEngine implements Engine {
     const preferred = this.#withinLoad(rendezvousOrder(affinityKey(job), this.#routes))
     return this.#firstOf(preferred, signal, route => {
       route.numRunning++
-      return submitTracked(route.engine, job, signal, () => {
+      const begin = () => route.engine.submit(job, signal)
+      return trackRun(begin, signal, () => {
         route.numRunning--
       })
+    })
+  }
+
+  /** Any engine may have the job: one after the other is asked. */
+  async attach(
+    jobId: string,
+    after: number,
+    owner: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Accepted> {
+    let refusal: EngineError | undefined
+    for (const { engine } of this.#routes) {
+      try {
+        return await engine.attach(jobId, after, owner, signal)
+      } catch (error) {
+        if (signal.aborted || !(error instanceof EngineError)) throw error
+        // The job of an engine that cannot be asked is not unknown.
+        if (refusal === undefined || error.kind !== 'job_not_found') refusal = error
+      }
+    }
+    throw refusal ?? noEngine()
+  }
+
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const asked = await Promise.allSettled(
+      this.#routes.map(({ engine }) => engine.cancel(id, owner)),
+    )
+    if (asked.some(answer => answer.status === 'fulfilled' && answer.value)) return true
+    for (const answer of asked) if (answer.status === 'rejected') throw answer.reason
+    return false
+  }
+
+  embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return this.#firstOf(this.#withinLoad(this.#routes), signal, async route => {
+      route.numRunning++
+      try {
+        return await route.engine.embed(job, signal)
+      } finally {
+        route.numRunning--
+      }
     })
   }
 
@@ -77,6 +123,27 @@ export class RoutedEngine implements Engine {
 
   models(): Promise<ModelInfo[]> {
     return this.#firstOf(this.#routes, undefined, ({ engine }) => engine.models())
+  }
+
+  load(model: string): Promise<ModelInfo> {
+    return this.#everywhere(engine => engine.load(model))
+  }
+
+  unload(model: string): Promise<ModelInfo> {
+    return this.#everywhere(engine => engine.unload(model))
+  }
+
+  async system(): Promise<JsonObject[]> {
+    const all = await Promise.all(this.#routes.map(({ engine }) => engine.system().catch(() => [])))
+    return all.flat()
+  }
+
+  /** Of the engines that can be reached, one entry for each of their models. */
+  async metrics(): Promise<ModelMetrics[]> {
+    const all = await Promise.all(
+      this.#routes.map(({ engine }) => engine.metrics().catch(() => [])),
+    )
+    return all.flat()
   }
 
   /** The sum over all engines; ready when one of them is. */
@@ -118,6 +185,12 @@ export class RoutedEngine implements Engine {
     )
   }
 
+  async #everywhere(change: (engine: Engine) => Promise<ModelInfo>): Promise<ModelInfo> {
+    const [first] = await Promise.all(this.#routes.map(({ engine }) => change(engine)))
+    if (first === undefined) throw noEngine()
+    return first
+  }
+
   /** Puts engines with more than their share after the others. */
   #withinLoad(order: RouteState[]): RouteState[] {
     const total = order.reduce((sum, { numRunning }) => sum + numRunning, 1)
@@ -143,15 +216,19 @@ export class RoutedEngine implements Engine {
       } catch (error) {
         if (signal?.aborted || !(error instanceof EngineError)) throw error
         if (!worthAnother.has(error.kind)) throw error
-        if (error.kind !== 'busy') {
+        if (error.kind !== 'busy' && error.kind !== 'unsupported') {
           route.usable = false
           route.retryAtMs = performance.now() + REST_MS
         }
         if (best === undefined || isBetter(error, best)) best = error
       }
     }
-    throw best ?? new EngineError({ kind: 'unavailable', message: 'There is no engine.' })
+    throw best ?? noEngine()
   }
+}
+
+function noEngine(): EngineError {
+  return new EngineError({ kind: 'unavailable', message: 'There is no engine.' })
 }
 
 function isBetter(error: EngineError, than: EngineError): boolean {

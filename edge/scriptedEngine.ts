@@ -10,7 +10,12 @@ import {
 import { resolveModel } from './resolveModel.ts'
 import { Turnstile } from './scriptedQueue.ts'
 import { runJob, type ScriptedRunOptions } from './scriptedRun.ts'
-import { SCRIPTED_VOCAB_SIZE, scriptedText, scriptedTokens } from './scriptedVocabulary.ts'
+import {
+  SCRIPTED_VOCAB_SIZE,
+  scriptedHash,
+  scriptedText,
+  scriptedTokens,
+} from './scriptedVocabulary.ts'
 
 export interface ScriptedOptions extends ScriptedRunOptions {
   models?: ModelInfo[]
@@ -29,7 +34,8 @@ export const scriptedModel: ModelInfo = {
   quantization: 'none',
   vocabSize: SCRIPTED_VOCAB_SIZE,
   fingerprint: 'fp_scripted',
-  template: { developerRole: false },
+  inputModalities: [],
+  embeddingSize: null,
 }
 
 /** An engine without a model: deterministic text behind the same contract, for tests of everything in front of it. */
@@ -45,6 +51,7 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
   const models = options.models ?? [scriptedModel]
   const turnstile = new Turnstile(options.maxRunning ?? Infinity, options.maxWaiting ?? Infinity)
   const jobs: GenerateJob[] = []
+  const running = new Map<string, { job: GenerateJob; controller: AbortController }>()
   let numActive = 0
   let numAborted = 0
 
@@ -65,10 +72,14 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       const turn = turnstile.enter()
       jobs.push(job)
       numActive++
+      const jobId = `scripted-${jobs.length}`
+      const controller = new AbortController()
+      running.set(jobId, { job, controller })
       let active = true
       const end = (completed: boolean) => {
         if (!active) return
         active = false
+        running.delete(jobId)
         signal.removeEventListener('abort', abort)
         turn.leave()
         numActive--
@@ -78,26 +89,83 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       const abort = () => end(false)
       signal.addEventListener('abort', abort)
       return {
-        jobId: `scripted-${jobs.length}`,
+        jobId,
         model: model.id,
+        fingerprint: model.fingerprint,
         promptTokens: prompts.flat().length,
         cachedTokens: 0,
         queuePosition: turn.position,
-        events: runJob({ job, prompts, model, options, signal, ready: turn.ready, end }),
+        events: runJob({
+          job,
+          prompts,
+          model,
+          options,
+          signal,
+          cancelled: controller.signal,
+          ready: turn.ready,
+          end,
+        }),
       }
     },
-    async tokenize({ prompt, pieces }) {
+    async attach() {
+      throw new EngineError({ kind: 'job_not_found', message: 'The engine keeps no jobs.' })
+    },
+    async cancel(id, owner) {
+      const named = [...running].filter(
+        ([jobId, { job }]) => (jobId === id || job.requestId === id) && job.owner === owner,
+      )
+      for (const [, { controller }] of named) controller.abort()
+      return named.length > 0
+    },
+    async embed({ model, inputs, dimensions }) {
+      const { id, embeddingSize } = resolveModel(models, model)
+      if (embeddingSize === null) {
+        const message = `The model '${id}' does not make embeddings.`
+        throw new EngineError({ kind: 'invalid', message, param: 'model' })
+      }
+      const tokens = inputs.map(input =>
+        typeof input === 'string' ? scriptedTokens(input) : input,
+      )
+      return {
+        model: id,
+        embeddings: tokens.map(ids => scriptedEmbedding(ids, dimensions ?? embeddingSize)),
+        promptTokens: tokens.flat().length,
+      }
+    },
+    system: async () => [{ engine: 'scripted' }],
+    async tokenize({ prompt, pieces, rendered, countOnly }) {
       const text = prompt.kind === 'chat' ? renderChat(prompt) : prompt.text
       const tokens = scriptedTokens(text)
       return {
         model: scriptedModel.id,
-        tokens,
+        count: tokens.length,
+        tokens: countOnly ? [] : tokens,
+        ...(rendered && { rendered: text }),
         maxModelLen: scriptedModel.maxModelLen ?? 0,
         ...(pieces && { pieces: tokens.map(id => scriptedText([id])) }),
       }
     },
     detokenize: async ({ tokens }) => scriptedText(tokens),
     models: async () => models,
+    load: async name => ({ ...resolveModel(models, name), status: 'loaded' }),
+    unload: async name => ({ ...resolveModel(models, name), status: 'unloaded' }),
+    metrics: async () =>
+      models.map(({ id }) => ({
+        model: id,
+        ...turnstile.counts(),
+        capacity: options.maxRunning ?? jobs.length,
+        kvPagesUsed: 0,
+        kvPagesTotal: 0,
+        promptTokens: 0,
+        cachedTokens: 0,
+        generatedTokens: 0,
+        prefixLookups: 0,
+        prefixHits: 0,
+        prefixEvictions: 0,
+        preemptions: 0,
+        completed: { aborted: numAborted },
+        rejected: {},
+      })),
     async health() {
       const ready = models.some(({ status }) => status === 'loaded')
       return {
@@ -109,6 +177,14 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       }
     },
   }
+}
+
+/** A vector of length 1 that depends on the tokens. */
+function scriptedEmbedding(ids: number[], size: number): string {
+  const raw = Float32Array.from({ length: size }, (_, i) => (scriptedHash(...ids, i) % 2001) - 1000)
+  const norm = Math.hypot(...raw) || 1
+  const bytes = new Uint8Array(raw.map(value => value / norm).buffer)
+  return btoa(String.fromCharCode(...bytes))
 }
 
 function promptTokens({ prompt }: GenerateJob): number[][] {

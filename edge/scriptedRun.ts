@@ -12,6 +12,8 @@ import {
 export interface ScriptedRunOptions {
   /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
   reply?: (prompt: string, choice: number) => string
+  /** Plays exactly these events, a list for each step, instead of any text. */
+  events?: EventBody[][]
   /** Sent as reasoning before the text when the template option `enable_thinking` is true. */
   reasoning?: string
   promptDelayMs?: number
@@ -27,11 +29,14 @@ export interface ScriptedRun {
   model: ModelInfo
   options: ScriptedRunOptions
   signal: AbortSignal
+  /** Aborts when somebody other than the reader ends the job. */
+  cancelled: AbortSignal
   ready: Promise<void>
   end: (completed: boolean) => void
 }
 
-type EventBody = GenerateEvent extends infer E
+/** An event without what the run adds. */
+export type EventBody = GenerateEvent extends infer E
   ? E extends unknown
     ? Omit<E, 'v' | 'seq'>
     : never
@@ -39,7 +44,8 @@ type EventBody = GenerateEvent extends infer E
 
 /** Plays an accepted job: every step advances all its choices. */
 export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]> {
-  const { job, prompts, options, signal, end } = run
+  const { job, prompts, options, end, cancelled } = run
+  const signal = AbortSignal.any([run.signal, cancelled])
   let seq = 0
   const batch = (bodies: EventBody[]) =>
     bodies.map(body => ({ v: 1, seq: seq++, ...body }) as GenerateEvent)
@@ -48,6 +54,14 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
     await run.ready
     await pause(options.promptDelayMs ?? 0, signal)
     const startMs = performance.now()
+    if (options.events !== undefined) {
+      for (const bodies of options.events) {
+        await pause(options.stepDelayMs ?? 0, signal)
+        completed ||= bodies.some(({ kind }) => kind === 'usage')
+        yield batch(bodies)
+      }
+      return
+    }
     const first = job.promptLogprobs
       ? prompts.map((ids, p) => promptEvent(ids, p * job.n, job))
       : []
@@ -80,6 +94,11 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
   } catch (error) {
     // An aborted run ends without further events and without throwing, as the contract has it.
     if (!signal.aborted) throw error
+    if (cancelled.aborted && !run.signal.aborted) {
+      yield batch([
+        { kind: 'error', error: { kind: 'cancelled', message: 'The job was cancelled.' } },
+      ])
+    }
   } finally {
     end(completed)
   }

@@ -35,7 +35,15 @@ function start(events: AsyncGenerator<GenerateEvent[]>, keepAliveMs = 1000) {
   const log: unknown[] = []
   let aborted = false
   const run: JobRun = {
-    accepted: { jobId: '', model: '', promptTokens: 0, cachedTokens: 0, queuePosition: 0, events },
+    accepted: {
+      jobId: '',
+      model: '',
+      fingerprint: null,
+      promptTokens: 0,
+      cachedTokens: 0,
+      queuePosition: 0,
+      events,
+    },
     events,
     abort: () => {
       aborted = true

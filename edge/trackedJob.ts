@@ -1,12 +1,11 @@
-import type { Accepted, Engine, GenerateEvent, GenerateJob } from './engine.ts'
+import type { Accepted, GenerateEvent } from './engine.ts'
 
 /**
- * Submits a job and calls `onEnd` once: when its events have ended, when it was aborted, or when it was not accepted.
- * @throws what `submit` throws
+ * Begins a run and calls `onEnd` once: when its events have ended, when it was aborted, or when it was not accepted.
+ * @throws what `begin` throws
  */
-export async function submitTracked(
-  engine: Engine,
-  job: GenerateJob,
+export async function trackRun(
+  begin: () => Promise<Accepted>,
   signal: AbortSignal,
   onEnd: () => void,
 ): Promise<Accepted> {
@@ -20,7 +19,7 @@ export async function submitTracked(
   // Not left to the events alone: nobody may ever ask for the first one.
   signal.addEventListener('abort', end)
   try {
-    const accepted = await engine.submit(job, signal)
+    const accepted = await begin()
     return { ...accepted, events: trackEvents(accepted.events, end) }
   } catch (error) {
     end()

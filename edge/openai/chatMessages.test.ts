@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { ApiError } from '../errors.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
 import { toChatMessages } from './chatMessages.ts'
 
-const convert = (messages: unknown, developerRole = false) =>
-  toChatMessages(messages, { ...scriptedModel, template: { developerRole } })
+const convert = toChatMessages
 const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }
 
 describe('messages', () => {
@@ -19,10 +17,8 @@ describe('messages', () => {
     }
   })
 
-  test('developer becomes system unless the template knows it', () => {
-    const messages = [{ role: 'developer', content: 'x' }]
-    expect(convert(messages)[0]?.role).toBe('system')
-    expect(convert(messages, true)[0]?.role).toBe('developer')
+  test('roles stay what the client said: the template decides', () => {
+    expect(convert([{ role: 'developer', content: 'x' }])[0]?.role).toBe('developer')
   })
 
   test('assistant turns keep calls and reasoning', () => {

@@ -1,4 +1,4 @@
-import type { ChatMessage, ModelInfo } from '../engine.ts'
+import type { ChatMessage } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
 import { invalidValue, isObject } from './schema.ts'
 
@@ -8,7 +8,7 @@ const ROLES = ['system', 'developer', 'user', 'assistant', 'tool']
  * Turns the `messages` of a request into the engine's. A bare string is one user turn.
  * @throws ApiError 400 naming the message and its field
  */
-export function toChatMessages(messages: unknown, model: ModelInfo): ChatMessage[] {
+export function toChatMessages(messages: unknown): ChatMessage[] {
   if (typeof messages === 'string') return [{ role: 'user', content: messages }]
   if (!Array.isArray(messages) || messages.length === 0) {
     throw invalidValue(
@@ -17,10 +17,10 @@ export function toChatMessages(messages: unknown, model: ModelInfo): ChatMessage
       'a string or an array of at least one message',
     )
   }
-  return messages.map((message: unknown, i) => toMessage(message, `messages[${i}]`, model))
+  return messages.map((message: unknown, i) => toMessage(message, `messages[${i}]`))
 }
 
-function toMessage(message: unknown, path: string, model: ModelInfo): ChatMessage {
+function toMessage(message: unknown, path: string): ChatMessage {
   if (!isObject(message)) throw invalidValue(path, message, 'an object')
   const { role } = message
   if (role === 'function')
@@ -32,7 +32,7 @@ function toMessage(message: unknown, path: string, model: ModelInfo): ChatMessag
   if (role === 'assistant') return { role, ...toAssistant(message, path), ...(name && { name }) }
   const toolCallId = role === 'tool' && text(message.tool_call_id, `${path}.tool_call_id`)
   return {
-    role: role === 'developer' && !model.template?.developerRole ? 'system' : role,
+    role,
     // A tool that has nothing to say is common; a turn without content in another role is a mistake.
     content: toContent(message.content ?? (role === 'tool' ? '' : undefined), `${path}.content`),
     ...(name && { name }),

@@ -7,7 +7,7 @@ import { chatRequest } from './chatRequest.ts'
 
 const models: ModelInfo[] = [
   { ...scriptedModel, id: 'org/model', aliases: ['nick'], vocabSize: 1000 },
-  { ...scriptedModel, id: 'org/harmony', aliases: [], template: { developerRole: true } },
+  { ...scriptedModel, id: 'org/harmony', aliases: [] },
 ]
 const parse = (body: JsonObject) => chatRequest(body, models, { strictOpenai: false })
 const job = (fields: JsonObject) => parse({ messages: 'hi', ...fields }).job

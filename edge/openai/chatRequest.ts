@@ -62,7 +62,7 @@ export function chatRequest(
     ...jobBasics(request, model),
     prompt: {
       kind: 'chat',
-      messages: toChatMessages(request.messages, model),
+      messages: toChatMessages(request.messages),
       ...(tools.length > 0 && { tools }),
       ...(Object.keys(templateOptions).length > 0 && { templateOptions }),
     },

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../engine.ts'
+import type { FunctionTool } from '../engine.ts'
 import { unsupported } from '../errors.ts'
 import { invalidValue, isObject } from './schema.ts'
 
@@ -10,7 +10,7 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/
  * Responses API is understood too.
  * @throws ApiError 400 naming the tool and its field
  */
-export function toTools(tools: unknown): JsonObject[] {
+export function toTools(tools: unknown): FunctionTool[] {
   if (tools === undefined || tools === null) return []
   if (!Array.isArray(tools) || tools.length > MAX_TOOLS) {
     throw invalidValue('tools', tools, `an array of at most ${MAX_TOOLS} tools`)
@@ -18,7 +18,7 @@ export function toTools(tools: unknown): JsonObject[] {
   return tools.map((tool: unknown, i) => toTool(tool, `tools[${i}]`))
 }
 
-function toTool(tool: unknown, path: string): JsonObject {
+function toTool(tool: unknown, path: string): FunctionTool {
   if (!isObject(tool)) throw invalidValue(path, tool, 'an object')
   const { type, ...flat } = tool
   if (type !== 'function') {
@@ -40,5 +40,5 @@ function toTool(tool: unknown, path: string): JsonObject {
     throw unsupported(`${at}.strict`, `'${at}.strict' is not supported by this server.`)
   }
   const present = Object.entries(fn).filter(([, value]) => value !== null)
-  return { type, function: Object.fromEntries(present) as JsonObject }
+  return { type, function: Object.fromEntries(present) as FunctionTool['function'] }
 }

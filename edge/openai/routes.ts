@@ -33,7 +33,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
       const { job, stream, format } = chatRequest(body, await engine.models(), deps)
       const run = await start(c, deps, job)
-      const reply = await replyOf(deps, 'chatcmpl', run)
+      const reply = replyOf(deps, 'chatcmpl', run)
       if (stream) return streamed(c, deps, run, createChatStream(reply, format))
       const collected = await collectRun(run, format.numChoices)
       c.var.scope.completionTokens = collected.usage.completionTokens
@@ -47,7 +47,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
       const { job, stream, format } = completionRequest(body, await engine.models(), deps)
       const echoes = await promptTexts(c, deps, job.model, format)
       const run = await start(c, deps, job)
-      const reply = await replyOf(deps, 'cmpl', run)
+      const reply = replyOf(deps, 'cmpl', run)
       if (stream) return streamed(c, deps, run, createCompletionStream(reply, format, echoes))
       const collected = await collectRun(run, format.prompts.length * format.candidates)
       c.var.scope.completionTokens = collected.usage.completionTokens
@@ -76,18 +76,12 @@ async function start(c: AppContext, { engine }: AppDeps, job: GenerateJob): Prom
   return run
 }
 
-async function replyOf(
-  { engine, clock, newId }: AppDeps,
-  prefix: string,
-  { accepted }: JobRun,
-): Promise<Reply> {
-  // Asked again after admission: a model that had to be loaded first has its fingerprint only now.
-  const models = await engine.models()
+function replyOf({ clock, newId }: AppDeps, prefix: string, { accepted }: JobRun): Reply {
   return {
     id: `${prefix}-${newId()}`,
     created: Math.floor(clock() / 1000),
     model: accepted.model,
-    fingerprint: models.find(({ id }) => id === accepted.model)?.fingerprint ?? null,
+    fingerprint: accepted.fingerprint,
   }
 }
 

@@ -58,7 +58,7 @@ export async function bench(options: BenchOptions): Promise<number> {
 }
 
 async function measure(
-  engine: Engine,
+  engine: Pick<Engine, 'submit'>,
   vocabSize: number,
   options: BenchOptions,
   progress: Progress,
@@ -115,7 +115,7 @@ function decodeMs(usages: readonly Usage[]): number {
   return Math.max(...lasts) - Math.min(...firsts)
 }
 
-async function measured(engine: Engine, job: GenerateJob): Promise<Usage> {
+async function measured(engine: Pick<Engine, 'submit'>, job: GenerateJob): Promise<Usage> {
   const { usage } = await runTurn(engine, job, new AbortController().signal)
   if (usage === undefined) throw new Error('the engine ended a benchmark run without usage')
   if (usage.completionTokens !== job.maxTokens) {

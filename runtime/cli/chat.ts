@@ -44,13 +44,13 @@ const SETTINGS: Record<
 
 /** One conversation and its settings. */
 export class Chat {
-  readonly #engine: Engine
+  readonly #engine: Pick<Engine, 'submit'>
   readonly #thinking: boolean | undefined
   #sampling: SamplingOptions
   #system = ''
   #turns: ChatMessage[] = []
 
-  constructor(engine: Engine, options: ChatOptions) {
+  constructor(engine: Pick<Engine, 'submit'>, options: ChatOptions) {
     this.#engine = engine
     this.#thinking = options.thinking
     this.#sampling = options.sampling

@@ -11,7 +11,7 @@ export interface TurnResult {
  * @throws EngineError when the engine refuses the job or fails during it
  */
 export async function runTurn(
-  engine: Engine,
+  engine: Pick<Engine, 'submit'>,
   job: GenerateJob,
   signal: AbortSignal,
   onText: (text: string) => void = () => {},

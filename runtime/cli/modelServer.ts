@@ -1,4 +1,3 @@
-import type { LocalEngine } from '../engine/localEngine.ts'
 import { ModelRegistry } from '../engine/modelRegistry.ts'
 import { requestedId } from '../hub/resolveModel.ts'
 import { DEMO_NOTICE, findModel, loadEngine, modelRequest } from './loadEngine.ts'
@@ -35,10 +34,10 @@ export async function runModelServer(
   const server = await bind(registry)
   log.debug(`bound to port ${server.port}, loading`)
   try {
-    const engine = await Promise.race([load(options, registry, log), shutdown])
-    if (engine === undefined) return 0
+    const loaded = await Promise.race([load(options, registry, log), shutdown])
+    if (loaded === undefined) return 0
     announce(server.port)
-    const stopLog = logThroughput(engine, log)
+    const stopLog = logThroughput(registry, log)
     await shutdown
     stopLog()
     log.info('Shutting down: running requests may finish, new ones are refused.')
@@ -55,19 +54,16 @@ async function load(
   options: ModelServerOptions,
   registry: ModelRegistry,
   log: Log,
-): Promise<LocalEngine> {
+): Promise<ModelRegistry> {
   const progress = createProgress(process.stderr, log.notice)
   const id = options.servedModelName ?? requestedId(modelRequest(options))
-  let report = (_done: number, _total: number) => {}
-  const loading = findModel(options, log, progress).then(model => {
-    if (model.isDefault) log.info(DEMO_NOTICE)
-    return loadEngine({ ...model, id }, options, log, progress, (done, total) =>
-      report(done, total),
-    )
-  })
-  report = registry.add({ id }, loading).progress
   try {
-    return await loading
+    await registry.add({ id }, async report => {
+      const model = await findModel(options, log, progress)
+      if (model.isDefault) log.info(DEMO_NOTICE)
+      return loadEngine({ ...model, id }, options, log, progress, report)
+    })
+    return registry
   } finally {
     progress.stop()
   }

@@ -113,7 +113,7 @@ describe('routes', () => {
     expect(await refused({ ...job, model: 'x' })).toMatchObject([404, { kind: 'model_not_found' }])
     expect(await refused('{"')).toMatchObject([400, { kind: 'invalid' }])
     expect(await refused('[1]')).toMatchObject([400, { kind: 'invalid' }])
-    expect(await refused(' '.repeat(200_001))).toMatchObject([413, { kind: 'invalid' }])
+    expect(await refused(' '.repeat(200_001))).toMatchObject([413, { kind: 'too_large' }])
     expect((await fetch(`${url}/nowhere`)).status).toBe(404)
   })
 

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { IttyRouter } from 'itty-router'
 import {
   type DetokenizeJob,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineErrorData,
@@ -10,8 +11,8 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import { enginePaths, SECRET_HEADER } from '../../edge/engineWire.ts'
-import { generateResponse } from './generateResponse.ts'
-import { JobTooLargeError, readJob } from './readJob.ts'
+import { eventsResponse } from './eventsResponse.ts'
+import { readJob } from './readJob.ts'
 
 export interface ContainerOptions {
   /** Absent: every caller is served. */
@@ -29,10 +30,16 @@ const CLIENT_CLOSED_REQUEST = 499
 /** For people and proxies that look on; an edge goes by the kind. */
 const statuses: Record<EngineErrorKind, number> = {
   invalid: 400,
+  unsupported: 400,
+  too_large: 413,
   model_not_found: 404,
+  job_not_found: 404,
   context_length: 400,
   unsupported_media: 400,
+  unreachable_media: 400,
   invalid_grammar: 400,
+  conflict: 409,
+  cancelled: 409,
   busy: 429,
   loading: 503,
   draining: 503,
@@ -70,8 +77,35 @@ export function createContainerApp(
   router.get(enginePaths.models, async () => Response.json({ models: await engine.models() }))
   router.post(enginePaths.generate, async request => {
     const job = (await readJob(request, maxBodyBytes)) as unknown as GenerateJob
-    return generateResponse(engine, job, request.signal, options.keepAliveMs)
+    return eventsResponse(signal => engine.submit(job, signal), request.signal, options.keepAliveMs)
   })
+  router.get(`${enginePaths.jobs}/:id`, request => {
+    const { params, query, signal } = request
+    const after = Number(query.after ?? -1)
+    const owner = typeof query.owner === 'string' ? query.owner : undefined
+    return eventsResponse(
+      reading => engine.attach(decodeURIComponent(params.id ?? ''), after, owner, reading),
+      signal,
+      options.keepAliveMs,
+    )
+  })
+  router.post(enginePaths.cancel, async request => {
+    const { id, owner } = await readJob(request, maxBodyBytes)
+    const named = typeof owner === 'string' ? owner : undefined
+    return Response.json({ cancelled: await engine.cancel(String(id), named) })
+  })
+  router.post(enginePaths.embed, async request => {
+    const job = (await readJob(request, maxBodyBytes)) as unknown as EmbedJob
+    return Response.json(await engine.embed(job, request.signal))
+  })
+  for (const change of ['load', 'unload'] as const) {
+    router.post(enginePaths[change], async request => {
+      const { model } = await readJob(request, maxBodyBytes)
+      return Response.json(await engine[change](String(model)))
+    })
+  }
+  router.get(enginePaths.system, async () => Response.json({ machines: await engine.system() }))
+  router.get(enginePaths.metrics, async () => Response.json({ models: await engine.metrics() }))
   router.post(enginePaths.tokenize, async request => {
     const job = (await readJob(request, maxBodyBytes)) as unknown as TokenizeJob
     return Response.json(await engine.tokenize(job, request.signal))
@@ -80,7 +114,9 @@ export function createContainerApp(
     const job = (await readJob(request, maxBodyBytes)) as unknown as DetokenizeJob
     return Response.json({ text: await engine.detokenize(job, request.signal) })
   })
-  router.all('*', () => failure(404, { kind: 'invalid', message: 'The engine has no such route.' }))
+  router.all('*', () =>
+    failure(404, { kind: 'unsupported', message: 'The engine has no such route.' }),
+  )
 
   return {
     async fetch(request) {
@@ -88,7 +124,6 @@ export function createContainerApp(
         return await router.fetch(request)
       } catch (error) {
         if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
-        if (error instanceof JobTooLargeError) return failure(413, error.toData())
         if (error instanceof EngineError) return failure(statuses[error.kind], error.toData())
         options.onInternalError(error)
         return failure(500, { kind: 'internal', message: 'The engine had an error.' })

@@ -1,24 +1,17 @@
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
 import { parseJsonObject } from '../../edge/parseJsonObject.ts'
 
-/** Told apart from other mistakes only by its status. */
-export class JobTooLargeError extends EngineError {
-  constructor(maxBytes: number) {
-    super({ kind: 'invalid', message: `The job is larger than ${maxBytes} bytes.` })
-  }
-}
-
 /**
  * Reads the body of a request as a job.
- * @throws JobTooLargeError as soon as more than `maxBytes` have arrived, EngineError `invalid` for anything but a JSON object
+ * @throws EngineError `too_large` as soon as more than `maxBytes` have arrived, `invalid` for anything but a JSON object
  */
 export async function readJob(request: Request, maxBytes: number): Promise<JsonObject> {
-  if (Number(request.headers.get('content-length')) > maxBytes) throw new JobTooLargeError(maxBytes)
+  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge(maxBytes)
   const chunks: Uint8Array[] = []
   let numBytes = 0
   for await (const chunk of request.body ?? []) {
     numBytes += chunk.byteLength
-    if (numBytes > maxBytes) throw new JobTooLargeError(maxBytes)
+    if (numBytes > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
   const job = parseJsonObject(Buffer.concat(chunks).toString())
@@ -26,4 +19,11 @@ export async function readJob(request: Request, maxBytes: number): Promise<JsonO
     throw new EngineError({ kind: 'invalid', message: 'The job is not a JSON object.' })
   }
   return job as JsonObject
+}
+
+function tooLarge(maxBytes: number): EngineError {
+  return new EngineError({
+    kind: 'too_large',
+    message: `The job is larger than ${maxBytes} bytes.`,
+  })
 }

@@ -227,7 +227,7 @@ function generationDefaults(
 function modelInfo(
   { id, aliases }: LocalEngineLoadOptions,
   { config, plan }: PreparedModel,
-  text: TextService,
+  _text: TextService,
   { info }: NativeModel,
   maxModelLen: number,
 ): ModelInfo & { vocabSize: number; maxModelLen: number } {
@@ -242,7 +242,8 @@ function modelInfo(
     quantization,
     vocabSize,
     fingerprint: `fp_${hash('sha256', identity, 'hex').slice(0, 12)}`,
-    template: text.template ?? null,
+    inputModalities: [],
+    embeddingSize: null,
   }
 }
 

@@ -49,14 +49,14 @@ export class Job {
 
   /**
    * Takes a sampled token, or -1 when the sequence ended without one.
-   * @returns 'stop' when a stop string ended the choice, so that its sequence must end
+   * @returns why the choice ended with this token, if it did; its sequence must end too
    */
   takeToken(
     sequence: Sequence,
     token: number,
     logprob: TokenLogprob | undefined,
     nowMs: number,
-  ): 'stop' | undefined {
+  ): 'stop' | 'length' | undefined {
     const choice = this.choices.get(sequence)
     if (choice === undefined) return undefined
     if (this.#firstTokenMs < 0) this.#firstTokenMs = nowMs
@@ -65,15 +65,14 @@ export class Job {
       const delta = choice.output.push(token, logprob)
       this.#pushText(choice, delta)
       if (delta.stop !== undefined) {
-        this.#finish('stop', choice, nowMs, delta.stop)
-        return 'stop'
+        return this.#finish('stop', choice, nowMs, delta.stop)
       }
     }
     if (sequence.finishReason === null) return undefined
     const rest = choice.output.flush()
     this.#pushText(choice, rest)
-    this.#finish(rest.stop === undefined ? sequence.finishReason : 'stop', choice, nowMs, rest.stop)
-    return undefined
+    const reason = rest.stop === undefined ? sequence.finishReason : 'stop'
+    return this.#finish(reason, choice, nowMs, rest.stop)
   }
 
   pushPromptLogprobs(leader: Sequence, logprobs: TokenLogprob[]): void {
@@ -101,6 +100,10 @@ export class Job {
     this.queue.push({ kind: 'error', error })
   }
 
+  get numUnfinished(): number {
+    return this.#numUnfinished
+  }
+
   get isDone(): boolean {
     return this.#numUnfinished === 0
   }
@@ -113,7 +116,12 @@ export class Job {
     }
   }
 
-  #finish(reason: 'stop' | 'length', { index }: Choice, nowMs: number, stopString?: string): void {
+  #finish<R extends 'stop' | 'length'>(
+    reason: R,
+    { index }: Choice,
+    nowMs: number,
+    stopString?: string,
+  ): R {
     this.queue.push({
       kind: 'finish',
       index,
@@ -121,6 +129,7 @@ export class Job {
       ...(stopString !== undefined && { stopString }),
     })
     if (--this.#numUnfinished === 0) this.queue.push({ kind: 'usage', ...this.#usage(nowMs) })
+    return reason
   }
 
   #usage(nowMs: number): Omit<Extract<GenerateEvent, { kind: 'usage' }>, 'v' | 'seq' | 'kind'> {

@@ -38,6 +38,7 @@ const text: EngineText = {
     if (whole.includes('IMAGE')) return Int32Array.of(1, unknownId)
     return promptIds(whole)
   },
+  render: async prompt => JSON.stringify(prompt.messages),
   decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
   createDetokenizer: options => new Detokenizer(pieces, options),
   tokenBytes: id => pieceBytes(pieces, id),
@@ -77,7 +78,8 @@ function setUp(
         quantization: null,
         vocabSize: fakeVocabSize,
         fingerprint: null,
-        template: null,
+        inputModalities: [],
+        embeddingSize: null,
       },
       report: {
         kv: {
@@ -343,13 +345,13 @@ describe('LocalEngine', () => {
     ],
     [
       'an unknown field',
-      { grammar: 'x' } as Partial<GenerateJob>,
-      { kind: 'invalid', param: 'grammar' },
+      { mood: 'x' } as Partial<GenerateJob>,
+      { kind: 'unsupported', param: 'mood' },
     ],
     [
       'an unknown sampling field',
       { sampling: { mirostat: 1 } as GenerateJob['sampling'] },
-      { kind: 'invalid', param: 'sampling.mirostat' },
+      { kind: 'unsupported', param: 'sampling.mirostat' },
     ],
     [
       'a bias beyond the vocabulary',

@@ -2,12 +2,14 @@ import { randomInt, randomUUID } from 'node:crypto'
 import {
   type Accepted,
   type DetokenizeJob,
-  type Engine,
+  type Embedded,
+  type EmbedJob,
   EngineError,
   type EngineErrorData,
   type EngineHealth,
   type GenerateJob,
   type ModelInfo,
+  type ModelMetrics,
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
@@ -18,6 +20,7 @@ import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
 import type { StepResult } from './launchStep.ts'
+import type { ManagedEngine } from './modelRegistry.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
@@ -30,7 +33,7 @@ import { validateJob } from './validateJob.ts'
 /** What the engine asks of the text service. */
 export type EngineText = Pick<
   TextService,
-  'promptTokens' | 'decode' | 'createDetokenizer' | 'tokenBytes' | 'isSpecial' | 'close'
+  'promptTokens' | 'render' | 'decode' | 'createDetokenizer' | 'tokenBytes' | 'isSpecial' | 'close'
 >
 
 /** What a start message or a benchmark says about a loaded model. */
@@ -67,6 +70,9 @@ export interface EngineStats {
   cachedTokens: number
   generatedTokens: number
   preemptions: number
+  prefixLookups: number
+  prefixHits: number
+  prefixEvictions: number
 }
 
 /** A quiet moment after this long is used for the integrity check. */
@@ -74,7 +80,7 @@ const idleCheckMs = 1000
 const defaultStallMs = 60_000
 
 /** The engine that runs a model in this process: text in and out here, steps on native threads. */
-export class LocalEngine implements Engine {
+export class LocalEngine implements ManagedEngine {
   readonly #options: LocalEngineOptions
   readonly #text: EngineText
   readonly #native: NativeModel
@@ -86,6 +92,9 @@ export class LocalEngine implements Engine {
   readonly #stopIds: ReadonlySet<number>
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
   readonly #idleWaiters: (() => void)[] = []
+  /** Sequences by how they ended, and jobs by the kind of error that refused them. */
+  readonly #completed = new Map<string, number>()
+  readonly #rejected = new Map<string, number>()
   #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
   #failure = ''
   #stallTimer: NodeJS.Timeout | undefined
@@ -120,6 +129,15 @@ export class LocalEngine implements Engine {
   }
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    try {
+      return await this.#admit(job, signal)
+    } catch (error) {
+      if (error instanceof EngineError) count(this.#rejected, error.kind)
+      throw error
+    }
+  }
+
+  async #admit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     signal.throwIfAborted()
     this.#checkReady()
     validateJob(job, this.#options.info.vocabSize)
@@ -132,6 +150,23 @@ export class LocalEngine implements Engine {
     return this.#accept(job, prompts, signal)
   }
 
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const named = [...this.#jobs].filter(
+      ({ id: jobId, job }) => (jobId === id || job.requestId === id) && job.owner === owner,
+    )
+    for (const job of named) {
+      this.#endWithError(job, { kind: 'cancelled', message: 'The job was cancelled.' })
+    }
+    // Whoever waited for its place or pages may run now.
+    if (named.length > 0) this.#kick()
+    return named.length > 0
+  }
+
+  async embed(_job: EmbedJob): Promise<Embedded> {
+    const message = `The model '${this.#options.info.id}' generates text; it does not make embeddings.`
+    throw new EngineError({ kind: 'invalid', message, param: 'model' })
+  }
+
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
     signal.throwIfAborted()
     const { prompt, addSpecialTokens = true } = job
@@ -139,7 +174,11 @@ export class LocalEngine implements Engine {
     const ids = await this.#prompts.encode(text, signal)
     return {
       model: this.#options.info.id,
-      tokens: [...ids],
+      count: ids.length,
+      tokens: job.countOnly ? [] : [...ids],
+      ...(job.rendered && {
+        rendered: prompt.kind === 'text' ? prompt.text : await this.#prompts.render(prompt, signal),
+      }),
       ...(job.pieces && {
         pieces: Array.from(ids, id => Buffer.from(this.#text.tokenBytes(id)).toString('utf8')),
       }),
@@ -180,6 +219,19 @@ export class LocalEngine implements Engine {
       kvPagesTotal: this.#scheduler.pool.numPages,
       ...this.#scheduler.counters,
     }
+  }
+
+  async metrics(): Promise<ModelMetrics[]> {
+    const { steps: _steps, ...counts } = this.stats()
+    return [
+      {
+        model: this.#options.info.id,
+        capacity: this.#options.scheduler.maxSequences,
+        ...counts,
+        completed: Object.fromEntries(this.#completed),
+        rejected: Object.fromEntries(this.#rejected),
+      },
+    ]
   }
 
   /** Refuses new jobs and waits for the accepted ones; those not done after `deadlineMs` end with an error. */
@@ -266,6 +318,7 @@ export class LocalEngine implements Engine {
     return {
       jobId: accepted.id,
       model: this.#options.info.id,
+      fingerprint: this.#options.info.fingerprint,
       promptTokens: prompts.reduce((n, prompt) => n + prompt.length, 0),
       cachedTokens,
       queuePosition,
@@ -311,7 +364,10 @@ export class LocalEngine implements Engine {
         top === undefined || row < 0
           ? undefined
           : tokenLogprob(this.#bytesOf, token, sampled, row, top)
-      if (job.takeToken(sequence, token, logprob, now) === 'stop') this.#scheduler.finish(sequence)
+      const reason = job.takeToken(sequence, token, logprob, now)
+      if (reason === undefined) return
+      count(this.#completed, reason)
+      this.#scheduler.finish(sequence)
     })
     for (const job of this.#jobs) this.#afterStep(job, now)
   }
@@ -375,6 +431,7 @@ export class LocalEngine implements Engine {
 
   #abort(job: Job): void {
     if (!this.#jobs.has(job)) return
+    count(this.#completed, 'aborted', job.numUnfinished)
     this.#forget(job)
     job.queue.abandon()
     // Whoever waited for its place or pages may run now.
@@ -382,6 +439,7 @@ export class LocalEngine implements Engine {
   }
 
   #endWithError(job: Job, error: EngineErrorData): void {
+    count(this.#completed, 'error', job.numUnfinished)
     this.#forget(job)
     job.pushError(error)
     job.queue.close()
@@ -428,6 +486,10 @@ export class LocalEngine implements Engine {
       }
     }, idleCheckMs).unref()
   }
+}
+
+function count(counts: Map<string, number>, key: string, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by)
 }
 
 const noIds: ReadonlySet<number> = new Set()

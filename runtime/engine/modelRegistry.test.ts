@@ -21,18 +21,23 @@ function fakeEngine(id: string): ManagedEngine {
     quantization: null,
     vocabSize: 5,
     fingerprint: null,
-    template: null,
+    inputModalities: [],
+    embeddingSize: null,
   }
   return {
     submit: async () => ({
       jobId: 'j',
       model: id,
+      fingerprint: null,
       promptTokens: 1,
       cachedTokens: 0,
       queuePosition: 0,
       events: (async function* () {})(),
     }),
-    tokenize: async () => ({ model: id, tokens: [], maxModelLen: 10 }),
+    cancel: async asked => asked === id,
+    embed: async () => ({ model: id, embeddings: [], promptTokens: 0 }),
+    metrics: async () => [],
+    tokenize: async () => ({ model: id, count: 0, tokens: [], maxModelLen: 10 }),
     detokenize: async () => '',
     models: async () => [info],
     health: async () => ({
@@ -50,8 +55,8 @@ function fakeEngine(id: string): ManagedEngine {
 describe('ModelRegistry', () => {
   it('finds models by id and alias; the first is the default', async () => {
     const registry = new ModelRegistry()
-    registry.add({ id: 'org/first', aliases: ['first'] }, fakeEngine('org/first'))
-    registry.add({ id: 'second' }, fakeEngine('second'))
+    await registry.add({ id: 'org/first', aliases: ['first'] }, async () => fakeEngine('org/first'))
+    await registry.add({ id: 'second' }, async () => fakeEngine('second'))
     const modelFor = async (name: string) => (await registry.submit(job(name), signal)).model
     expect(await modelFor('')).toBe('org/first')
     expect(await modelFor('default')).toBe('org/first')
@@ -74,22 +79,24 @@ describe('ModelRegistry', () => {
   it('lists a model while it loads, and says when to come back', async () => {
     const registry = new ModelRegistry()
     const { promise, resolve } = Promise.withResolvers<ManagedEngine>()
-    const loading = registry.add({ id: 'm' }, promise)
-    loading.progress(1, 4)
+    const loading = registry.add({ id: 'm' }, report => {
+      report(1, 4)
+      return promise
+    })
     expect((await registry.models())[0]).toMatchObject({ id: 'm', status: 'loading' })
     expect(await registry.health()).toMatchObject({ ready: false, reason: 'loading' })
     const refused = registry.submit(job('m'), signal)
     await expect(refused).rejects.toMatchObject({ kind: 'loading' })
     await expect(refused).rejects.toHaveProperty('retryAfterMs', expect.any(Number))
     resolve(fakeEngine('m'))
-    await promise
+    await loading
     expect(await registry.submit(job('m'), signal)).toMatchObject({ model: 'm' })
   })
 
   it('keeps a model that failed to load listed as failed', async () => {
     const registry = new ModelRegistry()
-    registry.add({ id: 'm' }, Promise.reject(new Error('no such file')))
-    await new Promise(resolve => setImmediate(resolve))
+    const loading = registry.add({ id: 'm' }, () => Promise.reject(new Error('no such file')))
+    await expect(loading).rejects.toThrow('no such file')
     expect((await registry.models())[0]?.status).toBe('failed')
     expect(await registry.health()).toMatchObject({ reason: 'failed', detail: 'no such file' })
     await expect(registry.submit(job('m'), signal)).rejects.toMatchObject({
@@ -103,15 +110,49 @@ describe('ModelRegistry', () => {
     const engine = fakeEngine('m')
     const late = fakeEngine('late')
     const { promise, resolve } = Promise.withResolvers<ManagedEngine>()
-    registry.add({ id: 'm' }, engine)
-    registry.add({ id: 'late' }, promise)
+    await registry.add({ id: 'm' }, async () => engine)
+    const loading = registry.add({ id: 'late' }, () => promise)
     await registry.drain(5)
     expect(engine.drain).toHaveBeenCalledWith(5)
     await expect(registry.submit(job('m'), signal)).rejects.toMatchObject({ kind: 'draining' })
     await registry.dispose()
     expect(engine.dispose).toHaveBeenCalled()
     resolve(late)
-    await new Promise(done => setImmediate(done))
+    await expect(loading).rejects.toMatchObject({ kind: 'draining' })
     expect(late.dispose).toHaveBeenCalled()
+  })
+  it('unloads after the running jobs, and loads again when a job asks', async () => {
+    const registry = new ModelRegistry()
+    const engines: ManagedEngine[] = []
+    const load = vi.fn(async () => {
+      const engine = fakeEngine('m')
+      engines.push(engine)
+      return engine
+    })
+    await registry.add({ id: 'm' }, load)
+    expect(await registry.unload('m')).toMatchObject({ id: 'm', status: 'unloaded', vocabSize: 5 })
+    expect(engines[0]?.drain).toHaveBeenCalled()
+    expect(engines[0]?.dispose).toHaveBeenCalled()
+    expect(await registry.health()).toMatchObject({ ready: true, running: 0 })
+    expect(await registry.unload('m')).toMatchObject({ status: 'unloaded' })
+    expect(await registry.submit(job('m'), signal)).toMatchObject({ model: 'm' })
+    expect(load).toHaveBeenCalledTimes(2)
+    expect(await registry.load('m')).toMatchObject({ status: 'loaded' })
+    expect(load).toHaveBeenCalledTimes(2)
+  })
+
+  it('refuses to load what is being unloaded, and to unload what still loads', async () => {
+    const registry = new ModelRegistry()
+    const { promise, resolve } = Promise.withResolvers<ManagedEngine>()
+    const loading = registry.add({ id: 'm' }, () => promise)
+    await expect(registry.unload('m')).rejects.toMatchObject({ kind: 'conflict' })
+    const { promise: drained, resolve: drain } = Promise.withResolvers<void>()
+    resolve({ ...fakeEngine('m'), drain: () => drained })
+    await loading
+    const unloading = registry.unload('m')
+    await expect(registry.load('m')).rejects.toMatchObject({ kind: 'conflict' })
+    drain()
+    expect(await unloading).toMatchObject({ status: 'unloaded' })
+    await expect(registry.load('other')).rejects.toMatchObject({ kind: 'model_not_found' })
   })
 })

@@ -1,84 +1,101 @@
 import {
   type Accepted,
   type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineHealth,
   type GenerateJob,
+  type JsonObject,
   type ModelInfo,
+  type ModelMetrics,
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
+import { systemInfo } from './systemInfo.ts'
 
-/** An engine that can be taken out of service. */
-export interface ManagedEngine extends Engine {
+/** The engine of one model, which can be taken out of service. */
+export interface ManagedEngine extends Omit<Engine, 'attach' | 'load' | 'unload' | 'system'> {
   drain(deadlineMs: number): Promise<void>
   dispose(): Promise<void>
 }
 
-/** A model on its way: say how far it is, so that clients are told when to come back. */
-export interface LoadingModel {
-  progress(done: number, total: number): void
-}
+/** Makes the engine of a model, and tells how much of the work is done. */
+export type ModelLoader = (report: (done: number, total: number) => void) => Promise<ManagedEngine>
 
 interface Entry {
   id: string
   aliases: string[]
   createdSeconds: number
+  load: ModelLoader
+  /** Under way: the promise settles when it is done. */
+  loading?: Promise<ManagedEngine> | undefined
+  unloading?: Promise<void> | undefined
   startedMs: number
   /** Of the load, 0 to 1. */
   fraction: number
-  engine: ManagedEngine | undefined
-  error: Error | undefined
+  engine?: ManagedEngine | undefined
+  error?: Error | undefined
+  /** From when it was loaded last. */
+  lastInfo?: ModelInfo | undefined
 }
+
+/** How long a job waits for its model to be loaded again before it is told to come back. */
+const RELOAD_WAIT_MS = 20_000
+/** How long an unloading model's jobs may go on. */
+const UNLOAD_DRAIN_MS = 10 * 60_000
 
 /** The models of a server by name, from the moment they begin to load. The first is the default. */
 export class ModelRegistry implements Engine {
   readonly #entries: Entry[] = []
   #isDraining = false
 
-  /** Names a model that is loading or loaded; when `engine` rejects it stays listed as failed. */
-  add(
-    model: { id: string; aliases?: string[] },
-    engine: ManagedEngine | Promise<ManagedEngine>,
-  ): LoadingModel {
+  /** Names a model and loads it; one that fails to load stays listed as failed. @returns its engine */
+  add(model: { id: string; aliases?: string[] }, load: ModelLoader): Promise<ManagedEngine> {
     const entry: Entry = {
       id: model.id,
       aliases: model.aliases ?? [],
       createdSeconds: Math.floor(Date.now() / 1000),
-      startedMs: performance.now(),
+      load,
+      startedMs: 0,
       fraction: 0,
-      engine: undefined,
-      error: undefined,
     }
     this.#entries.push(entry)
-    if (engine instanceof Promise) {
-      engine
-        .then(async loaded => {
-          if (this.#isDraining) await loaded.dispose()
-          else entry.engine = loaded
-        })
-        .catch((cause: unknown) => {
-          entry.error = cause instanceof Error ? cause : new Error(String(cause))
-        })
-    } else entry.engine = engine
-    return {
-      progress: (done, total) => {
-        entry.fraction = total > 0 ? done / total : 0
-      },
-    }
+    return this.#startLoading(entry)
   }
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    return this.#engine(job.model).submit(job, signal)
+    return (await this.#engine(job.model)).submit(job, signal)
+  }
+
+  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return (await this.#engine(job.model)).embed(job, signal)
+  }
+
+  async attach(): Promise<Accepted> {
+    throw new EngineError({ kind: 'job_not_found', message: 'No job is kept here.' })
+  }
+
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const answers = await Promise.all(this.#loaded().map(engine => engine.cancel(id, owner)))
+    return answers.includes(true)
+  }
+
+  async system(): Promise<JsonObject[]> {
+    return [systemInfo()]
+  }
+
+  async metrics(): Promise<ModelMetrics[]> {
+    return (await Promise.all(this.#loaded().map(engine => engine.metrics()))).flat()
   }
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return this.#engine(job.model).tokenize(job, signal)
+    return (await this.#engine(job.model)).tokenize(job, signal)
   }
 
   async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return this.#engine(job.model).detokenize(job, signal)
+    return (await this.#engine(job.model)).detokenize(job, signal)
   }
 
   async models(): Promise<ModelInfo[]> {
@@ -102,9 +119,11 @@ export class ModelRegistry implements Engine {
       if (detail !== undefined) sum.detail ??= detail
       sum.ready = false
     }
-    for (const { engine, error } of this.#entries) {
+    for (const { engine, error, loading } of this.#entries) {
       if (error !== undefined) notReady('failed', error.message)
-      else if (engine === undefined) notReady('loading')
+      else if (loading !== undefined) notReady('loading')
+      else if (engine === undefined)
+        continue // unloaded on purpose
       else {
         const health = await engine.health()
         if (!health.ready) notReady(health.reason ?? 'failed', health.detail)
@@ -122,47 +141,147 @@ export class ModelRegistry implements Engine {
   /** Refuses new jobs and waits for the accepted ones. */
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true
-    await Promise.all(this.#entries.map(({ engine }) => engine?.drain(deadlineMs)))
+    await Promise.all(this.#loaded().map(engine => engine.drain(deadlineMs)))
   }
 
   async dispose(): Promise<void> {
     this.#isDraining = true
-    await Promise.all(this.#entries.map(({ engine }) => engine?.dispose()))
+    await Promise.all(this.#loaded().map(engine => engine.dispose()))
   }
 
-  #engine(name: string | undefined): ManagedEngine {
+  async load(model: string): Promise<ModelInfo> {
+    const entry = this.#entry(model)
+    if (entry.unloading !== undefined) throw conflict(entry, 'being unloaded')
+    try {
+      const engine = entry.engine ?? (await (entry.loading ?? this.#startLoading(entry)))
+      return await infoOf(entry, engine)
+    } catch (cause) {
+      throw loadFailure(entry, cause)
+    }
+  }
+
+  async unload(model: string): Promise<ModelInfo> {
+    const entry = this.#entry(model)
+    if (entry.loading !== undefined) throw conflict(entry, 'still loading')
+    if (entry.engine !== undefined) entry.unloading ??= this.#startUnloading(entry, entry.engine)
+    await entry.unloading
+    return unloadedInfo(entry)
+  }
+
+  #startLoading(entry: Entry): Promise<ManagedEngine> {
+    entry.error = undefined
+    entry.fraction = 0
+    entry.startedMs = performance.now()
+    const report = (done: number, total: number) => {
+      entry.fraction = total > 0 ? done / total : 0
+    }
+    const load = async () => {
+      try {
+        const engine = await entry.load(report)
+        if (this.#isDraining) {
+          await engine.dispose()
+          throw draining()
+        }
+        entry.engine = engine
+        return engine
+      } catch (cause) {
+        entry.error = cause instanceof Error ? cause : new Error(String(cause))
+        throw cause
+      } finally {
+        entry.loading = undefined
+      }
+    }
+    const loading = load()
+    // Who is interested awaits it; the entry remembers the failure for everybody else.
+    loading.catch(() => {})
+    entry.loading = loading
+    return loading
+  }
+
+  async #startUnloading(entry: Entry, engine: ManagedEngine): Promise<void> {
+    try {
+      const [info] = await engine.models()
+      entry.lastInfo = info
+      await engine.drain(UNLOAD_DRAIN_MS)
+      await engine.dispose()
+      entry.engine = undefined
+    } finally {
+      entry.unloading = undefined
+    }
+  }
+
+  #loaded(): ManagedEngine[] {
+    return this.#entries.flatMap(({ engine }) => engine ?? [])
+  }
+
+  #entry(name: string | undefined): Entry {
     const entry =
       name === undefined || name === '' || name === 'default'
         ? this.#entries[0]
         : this.#entries.find(e => e.id === name || e.aliases.includes(name))
-    if (this.#isDraining) {
-      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
-    }
-    if (entry === undefined) {
-      throw new EngineError({
-        kind: 'model_not_found',
-        message: `The model '${name ?? ''}' does not exist.`,
-        param: 'model',
-      })
-    }
-    if (entry.error !== undefined) {
-      throw new EngineError(
-        {
-          kind: 'unavailable',
-          message: `The model '${entry.id}' failed to load: ${entry.error.message}`,
-        },
-        { cause: entry.error },
-      )
-    }
-    if (entry.engine === undefined) {
-      throw new EngineError({
-        kind: 'loading',
-        message: `The model '${entry.id}' is still loading.`,
-        retryAfterMs: remainingLoadMs(entry),
-      })
-    }
-    return entry.engine
+    if (this.#isDraining) throw draining()
+    if (entry !== undefined) return entry
+    throw new EngineError({
+      kind: 'model_not_found',
+      message: `The model '${name ?? ''}' does not exist.`,
+      param: 'model',
+    })
   }
+
+  /** The engine of a model; one that was unloaded is loaded again. */
+  async #engine(name: string | undefined): Promise<ManagedEngine> {
+    const entry = this.#entry(name)
+    if (entry.unloading !== undefined) await entry.unloading
+    if (entry.engine !== undefined) return entry.engine
+    if (entry.error !== undefined) throw loadFailure(entry, entry.error)
+    // The first load is the start of the server, and nobody waits for that.
+    if (entry.lastInfo === undefined) throw stillLoading(entry)
+    try {
+      return await within(entry.loading ?? this.#startLoading(entry), RELOAD_WAIT_MS, () =>
+        stillLoading(entry),
+      )
+    } catch (cause) {
+      throw loadFailure(entry, cause)
+    }
+  }
+}
+
+async function infoOf(entry: Entry, engine: ManagedEngine): Promise<ModelInfo> {
+  const [info] = await engine.models()
+  return info ?? unloadedInfo(entry)
+}
+
+async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(late()), ms)
+  try {
+    return await Promise.race([promise, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function draining(): EngineError {
+  return new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
+}
+
+function conflict({ id }: Entry, what: string): EngineError {
+  return new EngineError({ kind: 'conflict', message: `The model '${id}' is ${what}.` })
+}
+
+function stillLoading(entry: Entry): EngineError {
+  return new EngineError({
+    kind: 'loading',
+    message: `The model '${entry.id}' is still loading.`,
+    retryAfterMs: remainingLoadMs(entry),
+  })
+}
+
+function loadFailure({ id }: Entry, cause: unknown): EngineError {
+  if (cause instanceof EngineError) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message = `The model '${id}' failed to load: ${reason}`
+  return new EngineError({ kind: 'unavailable', message }, { cause })
 }
 
 /** From the time the load took so far. */
@@ -172,16 +291,19 @@ function remainingLoadMs({ startedMs, fraction }: Entry): number {
   return Math.round(Math.min(60_000, Math.max(500, remaining)))
 }
 
-function unloadedInfo({ id, aliases, createdSeconds, error }: Entry): ModelInfo {
+function unloadedInfo({ id, aliases, createdSeconds, error, loading, lastInfo }: Entry): ModelInfo {
+  const status = error !== undefined ? 'failed' : loading !== undefined ? 'loading' : 'unloaded'
+  if (lastInfo !== undefined) return { ...lastInfo, status }
   return {
     id,
     aliases,
-    status: error === undefined ? 'loading' : 'failed',
+    status,
     created: createdSeconds,
     maxModelLen: null,
     quantization: null,
     vocabSize: null,
     fingerprint: null,
-    template: null,
+    inputModalities: [],
+    embeddingSize: null,
   }
 }

@@ -78,6 +78,9 @@ export class PagePool {
     return this.numPages - this.#numFree - this.#numIdle
   }
 
+  /** Pages whose cached contents gave way to something else, since the start. */
+  numEvicted = 0
+
   refCount(page: number): number {
     return this.#refs[page] ?? 0
   }
@@ -91,6 +94,7 @@ export class PagePool {
       page = this.#next[this.numPages] ?? -1
       this.#unlink(page)
       this.#cached[page] = 0
+      this.numEvicted++
       this.onEvict(page)
     } else return -1
     this.#refs[page] = 1

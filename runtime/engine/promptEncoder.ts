@@ -1,16 +1,16 @@
-import { EngineError, type GenerateJob } from '../../edge/engine.ts'
+import { type ChatPrompt, EngineError, type GenerateJob } from '../../edge/engine.ts'
 import { ChatTemplateError } from '../text/chatTemplateError.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
 
 /** Turns prompts into the tokens of one model, and checks that the model can take them. */
 export class PromptEncoder {
-  readonly #text: Pick<TextService, 'promptTokens' | 'tokenBytes'>
+  readonly #text: Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'>
   readonly #limits: { vocabSize: number; maxModelLen: number }
   readonly #endOfText: number | undefined
 
   /** @param endOfText stands for an empty prompt */
   constructor(
-    text: Pick<TextService, 'promptTokens' | 'tokenBytes'>,
+    text: Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'>,
     limits: { vocabSize: number; maxModelLen: number },
     endOfText: number | undefined,
   ) {
@@ -37,13 +37,12 @@ export class PromptEncoder {
 
   /** @throws EngineError `invalid` when the chat template refuses the messages */
   async encode(prompt: PromptText, signal: AbortSignal): Promise<Int32Array> {
-    try {
-      return await this.#text.promptTokens(prompt, signal)
-    } catch (cause) {
-      if (!(cause instanceof ChatTemplateError)) throw cause
-      const { message } = cause
-      throw new EngineError({ kind: 'invalid', message, param: 'prompt.messages' }, { cause })
-    }
+    return this.#text.promptTokens(prompt, signal).catch(refusal)
+  }
+
+  /** The text of a conversation. @throws EngineError `invalid` when the chat template refuses the messages */
+  render(prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
+    return this.#text.render(prompt, signal).catch(refusal)
   }
 
   /** @throws EngineError for a prompt that is empty, too long or of tokens the model does not have */
@@ -68,4 +67,10 @@ export class PromptEncoder {
       }
     }
   }
+}
+
+function refusal(cause: unknown): never {
+  if (!(cause instanceof ChatTemplateError)) throw cause
+  const { message } = cause
+  throw new EngineError({ kind: 'invalid', message, param: 'prompt.messages' }, { cause })
 }

@@ -62,6 +62,7 @@ export class Scheduler {
     return {
       steps: this.#stepsDone,
       generatedTokens: this.#generatedTokens,
+      prefixEvictions: this.pool.numEvicted,
       ...this.#queues.counters,
     }
   }

@@ -22,7 +22,13 @@ export interface SequenceQueueOptions {
 
 /** The sequences by state, and how they come to their pages and slots and lose them: admission, preemption, forks. */
 export class SequenceQueues {
-  readonly counters = { preemptions: 0, promptTokens: 0, cachedTokens: 0 }
+  readonly counters = {
+    preemptions: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+    prefixLookups: 0,
+    prefixHits: 0,
+  }
   readonly #options: SequenceQueueOptions
   readonly #slots: SlotAllocator
   readonly #kv: KvCache
@@ -137,6 +143,8 @@ export class SequenceQueues {
     this.#kv.start(sequence, hit)
     if (sequence.startedMs < 0) {
       sequence.cachedTokens = hit.tokens
+      this.counters.prefixLookups++
+      if (hit.tokens > 0) this.counters.prefixHits++
       this.counters.cachedTokens += hit.tokens
       this.counters.promptTokens += sequence.promptLength
     }

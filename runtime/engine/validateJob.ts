@@ -1,4 +1,9 @@
-import { EngineError, type GenerateJob, type SamplingOptions } from '../../edge/engine.ts'
+import {
+  EngineError,
+  type GenerateJob,
+  type SamplingOptions,
+  type TextPrompt,
+} from '../../edge/engine.ts'
 
 /**
  * Checks a job's own fields, apart from any prompt length or model: it may come from an edge of another version.
@@ -22,6 +27,29 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   }
   if (job.logprobs !== undefined) requireInteger('logprobs.top', job.logprobs.top, 0, 20)
   validateSampling(job.sampling, vocabSize)
+  refuseBeyondThisEngine(job)
+}
+
+/** What the contract has and this engine does not do. */
+function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void {
+  const asked: Record<string, unknown> = {
+    grammar: job.grammar,
+    maxReasoningTokens: job.maxReasoningTokens,
+    truncatePrompt: job.truncatePrompt || undefined,
+    detach: job.detach || undefined,
+    'sampling.dry': sampling.dry,
+    ...(prompt.kind === 'text'
+      ? { 'prompt.suffix': prompt.suffix }
+      : {
+          'prompt.toolChoice': prompt.toolChoice,
+          'prompt.parallelToolCalls': prompt.parallelToolCalls === false || undefined,
+          'prompt.tools': prompt.tools?.find(({ type }) => type === 'custom'),
+        }),
+  }
+  for (const [param, value] of Object.entries(asked)) {
+    if (value === undefined) continue
+    throw invalid(param, 'is not supported by this engine', 'unsupported')
+  }
 }
 
 /** Beyond these single precision would turn logits into infinities, and sampling them into nothing. */
@@ -43,6 +71,12 @@ const jobFields: Record<keyof GenerateJob, true> = {
   priority: true,
   cacheSalt: true,
   requestId: true,
+  owner: true,
+  grammar: true,
+  maxReasoningTokens: true,
+  truncatePrompt: true,
+  detach: true,
+  jobId: true,
 }
 const chatFields: Record<keyof Extract<GenerateJob['prompt'], { kind: 'chat' }>, true> = {
   kind: true,
@@ -50,8 +84,11 @@ const chatFields: Record<keyof Extract<GenerateJob['prompt'], { kind: 'chat' }>,
   tools: true,
   addGenerationPrompt: true,
   templateOptions: true,
+  toolChoice: true,
+  parallelToolCalls: true,
+  reasoning: true,
 }
-const textFields = { kind: true, prompts: true }
+const textFields: Record<keyof TextPrompt, true> = { kind: true, prompts: true, suffix: true }
 const samplingFields: Record<keyof SamplingOptions, true> = {
   temperature: true,
   topK: true,
@@ -62,6 +99,7 @@ const samplingFields: Record<keyof SamplingOptions, true> = {
   repetitionPenalty: true,
   logitBias: true,
   seed: true,
+  dry: true,
 }
 
 function validatePrompts(prompts: unknown, vocabSize: number): void {
@@ -106,7 +144,7 @@ function validateSampling(sampling: SamplingOptions, vocabSize: number): void {
 function rejectUnknown(value: object, known: object, path: string): void {
   for (const [key, field] of Object.entries(value)) {
     if (!Object.hasOwn(known, key) && field !== undefined) {
-      throw invalid(`${path}${key}`, 'is not a field this engine knows')
+      throw invalid(`${path}${key}`, 'is not a field this engine knows', 'unsupported')
     }
   }
 }
@@ -138,6 +176,10 @@ function requireNumber(param: string, value: unknown, low: number, high: number)
   }
 }
 
-function invalid(param: string, problem: string): EngineError {
-  return new EngineError({ kind: 'invalid', message: `${param} ${problem}`, param })
+function invalid(
+  param: string,
+  problem: string,
+  kind: 'invalid' | 'unsupported' = 'invalid',
+): EngineError {
+  return new EngineError({ kind, message: `${param} ${problem}`, param })
 }

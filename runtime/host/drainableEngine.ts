@@ -1,16 +1,20 @@
 import {
   type Accepted,
   type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineHealth,
   type GenerateEvent,
   type GenerateJob,
+  type JsonObject,
   type ModelInfo,
+  type ModelMetrics,
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
-import { submitTracked } from '../../edge/trackedJob.ts'
+import { trackRun } from '../../edge/trackedJob.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */
 export class DrainableEngine implements Engine {
@@ -24,21 +28,28 @@ export class DrainableEngine implements Engine {
     this.#engine = engine
   }
 
-  async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    if (this.#isDraining) {
-      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
-    }
-    const controller = new AbortController()
-    const abort = () => controller.abort(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort)
-    this.#running.add(controller)
-    const accepted = await submitTracked(this.#engine, job, controller.signal, () => {
-      signal.removeEventListener('abort', abort)
-      this.#running.delete(controller)
-      if (this.#running.size === 0) this.#onIdle()
-    })
-    return { ...accepted, events: orShutDown(accepted.events, controller.signal) }
+  submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    return this.#run(signal, 0, running => this.#engine.submit(job, running))
+  }
+
+  attach(
+    jobId: string,
+    after: number,
+    owner: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Accepted> {
+    return this.#run(signal, after + 1, reading =>
+      this.#engine.attach(jobId, after, owner, reading),
+    )
+  }
+
+  cancel(id: string, owner: string | undefined): Promise<boolean> {
+    return this.#engine.cancel(id, owner)
+  }
+
+  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    this.#checkOpen()
+    return this.#engine.embed(job, signal)
   }
 
   tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
@@ -51,6 +62,22 @@ export class DrainableEngine implements Engine {
 
   models(): Promise<ModelInfo[]> {
     return this.#engine.models()
+  }
+
+  load(model: string): Promise<ModelInfo> {
+    return this.#engine.load(model)
+  }
+
+  unload(model: string): Promise<ModelInfo> {
+    return this.#engine.unload(model)
+  }
+
+  system(): Promise<JsonObject[]> {
+    return this.#engine.system()
+  }
+
+  metrics(): Promise<ModelMetrics[]> {
+    return this.#engine.metrics()
   }
 
   async health(): Promise<EngineHealth> {
@@ -70,6 +97,36 @@ export class DrainableEngine implements Engine {
     await idle
     clearTimeout(deadline)
   }
+
+  #checkOpen(): void {
+    if (this.#isDraining) {
+      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
+    }
+  }
+
+  /** @param firstSeq number of the first event */
+  async #run(
+    signal: AbortSignal,
+    firstSeq: number,
+    begin: (signal: AbortSignal) => Promise<Accepted>,
+  ): Promise<Accepted> {
+    this.#checkOpen()
+    const controller = new AbortController()
+    const abort = () => controller.abort(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort)
+    this.#running.add(controller)
+    const accepted = await trackRun(
+      () => begin(controller.signal),
+      controller.signal,
+      () => {
+        signal.removeEventListener('abort', abort)
+        this.#running.delete(controller)
+        if (this.#running.size === 0) this.#onIdle()
+      },
+    )
+    return { ...accepted, events: orShutDown(accepted.events, controller.signal, firstSeq) }
+  }
 }
 
 const shutDown = { kind: 'draining' as const, message: 'The server shut down before the end.' }
@@ -78,8 +135,9 @@ const shutDown = { kind: 'draining' as const, message: 'The server shut down bef
 async function* orShutDown(
   events: AsyncIterable<GenerateEvent[]>,
   signal: AbortSignal,
+  firstSeq: number,
 ): AsyncGenerator<GenerateEvent[]> {
-  let seq = 0
+  let seq = firstSeq
   try {
     for await (const batch of events) {
       seq += batch.length

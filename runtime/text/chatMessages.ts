@@ -4,9 +4,12 @@ import type { ChatMessage, JsonObject, JsonValue } from '../../edge/engine.ts'
  * A conversation in the shape chat templates read: OpenAI's, with the arguments of tool calls as objects (templates
  * write them as JSON or walk through them), and text instead of parts.
  */
-export function toTemplateMessages(messages: ChatMessage[]): JsonObject[] {
+export function toTemplateMessages(
+  messages: ChatMessage[],
+  { developerRole }: { developerRole: boolean },
+): JsonObject[] {
   return messages.map(message => ({
-    role: message.role,
+    role: message.role === 'developer' && !developerRole ? 'system' : message.role,
     content: contentText(message.content),
     ...(message.name !== undefined && { name: message.name }),
     ...(message.toolCalls !== undefined && {
@@ -30,7 +33,7 @@ export function toTemplateMessages(messages: ChatMessage[]): JsonObject[] {
 export function contentText(content: ChatMessage['content']): string {
   if (content === null) return ''
   if (typeof content === 'string') return content
-  return content.map(part => part.text).join('')
+  return content.map(part => (part.type === 'text' ? part.text : '')).join('')
 }
 
 function parseArguments(text: string): JsonValue {

@@ -1,4 +1,4 @@
-import type { ChatPrompt, JsonObject } from '../../edge/engine.ts'
+import type { ChatPrompt, FunctionTool, JsonObject, ToolDefinition } from '../../edge/engine.ts'
 import { contentText, toTemplateMessages } from './chatMessages.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import { JinjaError } from './jinja/errors.ts'
@@ -13,7 +13,7 @@ export interface SpecialTokenTexts {
 
 /** What a template says about the conversations it takes. */
 export interface TemplateTraits {
-  /** It knows the role `developer`; without, a server maps it to `system`. */
+  /** It knows the role `developer`; others are given `system` instead. */
   developerRole: boolean
 }
 
@@ -71,10 +71,12 @@ export class ChatTemplate {
     addGenerationPrompt: boolean,
   ): string {
     return this.renderVariables({
-      messages: toTemplateMessages(messages),
-      tools: prompt.tools !== undefined && prompt.tools.length > 0 ? prompt.tools : null,
+      messages: toTemplateMessages(messages, this.traits),
+      tools:
+        prompt.tools !== undefined && prompt.tools.length > 0 ? functionTools(prompt.tools) : null,
       documents: null,
       add_generation_prompt: addGenerationPrompt,
+      ...reasoningVariables(prompt.reasoning),
       ...prompt.templateOptions,
     })
   }
@@ -146,3 +148,35 @@ function cutAfterFinal(rendered: string, final: string): string {
   const isKept = rendered.startsWith(whole, at)
   return rendered.slice(0, at + (isKept ? whole.length : final.trim().length))
 }
+
+/** The names templates have for it; one that reads none of them thinks as it likes. */
+function reasoningVariables(reasoning: ChatPrompt['reasoning']): JsonObject {
+  const { enabled, effort } = reasoning ?? {}
+  return {
+    ...(enabled !== undefined && { enable_thinking: enabled, thinking: enabled }),
+    ...(effort !== undefined && { reasoning_effort: effort }),
+  }
+}
+
+/** Templates know functions only: a tool whose input is text is one with a single string. */
+function functionTools(tools: ToolDefinition[]): FunctionTool[] {
+  return tools.map(tool => {
+    if (tool.type === 'function') return tool
+    const { name, description } = tool
+    return {
+      type: 'function',
+      function: {
+        name,
+        ...(description !== undefined && { description }),
+        parameters: {
+          type: 'object',
+          properties: { [CUSTOM_INPUT]: { type: 'string' } },
+          required: [CUSTOM_INPUT],
+        },
+      },
+    }
+  })
+}
+
+/** The one argument of a custom tool, as the model sees it. */
+export const CUSTOM_INPUT = 'input'

@@ -126,7 +126,7 @@ describe('a container in a process of its own', () => {
     const { fetch } = await edge((await scriptedContainer()).port)
     const tools = [{ type: 'function', function: { name: 'f', description: 'x'.repeat(60_000) } }]
     const refused = await fetch(CHAT, post({ messages: 'hi', tools }))
-    expect(refused.status).toBe(400)
+    expect(refused.status).toBe(413)
     expect(await refused.json()).toMatchObject({ message: expect.stringMatching(/50000 bytes/) })
     expect((await fetch(CHAT, post({ messages: 'hi' }))).status).toBe(200)
   })

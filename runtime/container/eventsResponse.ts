@@ -1,17 +1,16 @@
-import type { Engine, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
+import type { Accepted, GenerateEvent } from '../../edge/engine.ts'
 import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/engineWire.ts'
 
 const utf8 = new TextEncoder()
 const KEEP_ALIVE = utf8.encode('\n')
 
 /**
- * Runs a job and streams its events, those of a step in one write, no faster than they are read. The job ends with the
- * response, however that ends.
- * @throws EngineError when the job is not accepted
+ * Begins a run and streams its events, those of a step in one write, no faster than they are read. The signal that `begin` is
+ * given aborts when the response ends early.
+ * @throws EngineError when the run is not accepted
  */
-export async function generateResponse(
-  engine: Engine,
-  job: GenerateJob,
+export async function eventsResponse(
+  begin: (signal: AbortSignal) => Promise<Accepted>,
   signal: AbortSignal,
   keepAliveMs = ENGINE_KEEP_ALIVE_MS,
 ): Promise<Response> {
@@ -29,7 +28,7 @@ export async function generateResponse(
   }
   if (signal.aborted) abort()
   else signal.addEventListener('abort', abort)
-  const accepted = await engine.submit(job, controller.signal).catch((error: unknown) => {
+  const accepted = await begin(controller.signal).catch((error: unknown) => {
     end()
     throw error
   })
