@@ -12,6 +12,7 @@ import {
   type Http2ServerResponse,
 } from 'node:http2'
 import type { Server, Socket } from 'node:net'
+import type { Patience } from './slowBodies.ts'
 import { sniffHttp2 } from './sniffHttp2.ts'
 
 /** PEM. */
@@ -44,24 +45,47 @@ const edgeOptions = {
   streamResetRate: 1000,
 }
 
+/** An HTTP/2 connection that nothing has happened on is told to go, once its streams have ended. */
+const SESSION_IDLE_MS = 60_000
+
+export interface ServerOptions {
+  callers: Callers
+  tls: Tls | undefined
+  patience: Pick<Patience, 'headersMs'>
+}
+
 /** Speaks HTTP/1.1 and HTTP/2 on one port: in clear text by prior knowledge, with a certificate as negotiated. */
 export function createServerOfBoth(
   listener: HttpListener,
-  callers: Callers,
-  tls?: Tls,
+  { callers, tls, patience }: ServerOptions,
 ): HttpServer {
-  const options = callers === 'edges' ? edgeOptions : {}
-  if (tls === undefined) return clearServer(listener, createHttp2Server(options, listener))
-  const server = createSecureServer({ ...options, ...tls, allowHTTP1: true }, listener)
+  const http2Options = callers === 'edges' ? edgeOptions : {}
+  // Node's own limit on whole requests is off: it is one for all sizes, and `SlowBodies` knows better.
+  const http1Options = {
+    headersTimeout: patience.headersMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(1000, patience.headersMs / 4),
+  }
+  if (tls === undefined) {
+    const http2 = createHttp2Server(http2Options, listener)
+    return clearServer(createHttpServer(http1Options, listener), http2)
+  }
+  const options = {
+    ...http2Options,
+    ...tls,
+    allowHTTP1: true,
+    handshakeTimeout: patience.headersMs,
+  }
+  // For HTTP/1.1 over TLS these are properties of the server, of which the types do not know.
+  const server = Object.assign(createSecureServer(options, listener), http1Options)
   return { server, release: trackSessions(server) }
 }
 
 /** Node has no server for both in clear text: an HTTP/1.1 server hands the connections that are not its own to another. */
-function clearServer(listener: HttpListener, http2: Http2Server): HttpServer {
-  // No `upgrade` listener is ever added: Node then answers `Upgrade: h2c` as plain HTTP/1.1, the body intact.
-  const http1 = createHttpServer(listener)
+function clearServer(http1: Server, http2: Http2Server): HttpServer {
   const undecided = new Set<Socket>()
   const closeSessions = trackSessions(http2)
+  // No `upgrade` listener is ever added: Node then answers `Upgrade: h2c` as plain HTTP/1.1, the body intact.
   const [serveHttp1] = http1.listeners('connection')
   http1.removeAllListeners('connection')
   http1.on('connection', (socket: Socket) => {
@@ -93,6 +117,7 @@ function trackSessions(server: Http2Server | Http2SecureServer): () => void {
   server.on('session', session => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
+    session.setTimeout(SESSION_IDLE_MS, () => session.close())
   })
   return () => {
     for (const session of sessions) session.close()

@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type Callers, createServerOfBoth, type Tls } from './httpServers.ts'
+import { PATIENCE, type Patience, SlowBodies } from './slowBodies.ts'
 
 export interface Address {
   host: string
@@ -8,6 +9,8 @@ export interface Address {
   callers: Callers
   /** Then the port speaks TLS only. */
   tls?: Tls
+  /** With clients that are slow, or pretend to be; default `PATIENCE`. */
+  patience?: Patience
 }
 
 export interface Listener {
@@ -15,6 +18,8 @@ export interface Listener {
   port: number
   /** Open connections. */
   readonly numConnections: number
+  /** Requests whose answer has not ended, over all connections. */
+  readonly numRequests: number
   /** Stops accepting, tells open connections to finish, and cuts off those that have not after `deadlineMs`. */
   close(deadlineMs: number): Promise<void>
 }
@@ -28,11 +33,17 @@ export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   address: Address,
 ): Promise<Listener> {
-  const { server, release } = createServerOfBoth(
-    getRequestListener(fetch),
-    address.callers,
-    address.tls,
-  )
+  const { callers, tls, patience = PATIENCE } = address
+  const bodies = new SlowBodies(patience)
+  let numRequests = 0
+  const listener = getRequestListener((request, { incoming, outgoing }) => {
+    numRequests++
+    outgoing.once('close', () => numRequests--)
+    return request.method === 'GET' || request.method === 'HEAD'
+      ? fetch(request)
+      : Promise.race([fetch(request), bodies.watch(incoming)])
+  })
+  const { server, release } = createServerOfBoth(listener, { callers, tls, patience })
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     socket.setNoDelay(true)
@@ -48,6 +59,9 @@ export async function listen(
     get numConnections() {
       return sockets.size
     },
+    get numRequests() {
+      return numRequests
+    },
     close(deadlineMs) {
       return new Promise(resolve => {
         const deadline = setTimeout(() => {
@@ -55,6 +69,7 @@ export async function listen(
         }, deadlineMs)
         server.close(() => {
           clearTimeout(deadline)
+          bodies.close()
           resolve()
         })
         release()

@@ -1,39 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
-import { createApp } from '../../edge/app.ts'
-import { RemoteEngine, type RemoteEngineOptions } from '../../edge/remote.ts'
+import type { ServerHttp2Stream } from 'node:http2'
+import { createServer, type Socket } from 'node:net'
+import { describe, expect, test } from 'vitest'
 import { scriptedModel } from '../../edge/scriptedEngine.ts'
-import { connectUpstream } from '../../runtime/host/connectUpstream.ts'
-import { listen } from '../../runtime/host/listen.ts'
-import { appDefaults } from './deployment.ts'
+import { badContainer, edge, listening, scriptedContainer } from './faultDeployment.ts'
 import { eventually, post } from './httpSuite.ts'
 import { sseData } from './sseData.ts'
 
 const CHAT = '/v1/chat/completions'
 const endless = { messages: 'hi', ignore_eos: true, max_tokens: 4000, stream: true }
-
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function edge(port: number, options: Partial<RemoteEngineOptions> = {}) {
-  const url = `http://127.0.0.1:${port}`
-  const upstream = connectUpstream(url)
-  const engine = new RemoteEngine({ url, fetch: upstream.fetch, ...options })
-  const app = createApp({ ...appDefaults, engine })
-  const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
-  cleanups.push(() => listener.close(0), upstream.close)
-  return {
-    fetch: (path: string, init?: RequestInit) =>
-      fetch(`http://127.0.0.1:${listener.port}${path}`, init),
-    health: () => engine.health(),
-  }
-}
 
 /** What is left of a stream, and how long it took. */
 async function rest(reader: ReadableStreamDefaultReader<Uint8Array>) {
@@ -64,21 +38,11 @@ async function expectUpstreamError(response: Response, status = 502): Promise<vo
 const numSockets = () =>
   process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
 
-async function scriptedContainer(secret?: string): Promise<{ child: ChildProcess; port: number }> {
-  const script = fileURLToPath(new URL('scriptedContainer.ts', import.meta.url))
-  const child = spawn(process.execPath, [script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...(secret !== undefined && { TEST_SECRET: secret }) },
-  })
-  cleanups.push(() => child.kill('SIGKILL'))
-  const [line] = await once(child.stdout, 'data')
-  return { child, port: Number(line) }
-}
-
 describe('a container in a process of its own', () => {
   test('killed mid-stream: an error event within a second, then 502, no socket left', async () => {
     const { child, port } = await scriptedContainer()
     const { fetch } = await edge(port)
+    const idle = numSockets()
     expect((await fetch('/v1/models')).status).toBe(200)
     const streams = await Promise.all(
       Array.from({ length: 5 }, async () => {
@@ -88,7 +52,6 @@ describe('a container in a process of its own', () => {
         return reader
       }),
     )
-    const numBefore = numSockets()
     child.kill('SIGKILL')
     for (const { text, ms } of await Promise.all(streams.map(rest))) {
       expectErrorEvent(text)
@@ -96,7 +59,7 @@ describe('a container in a process of its own', () => {
     }
     await expectUpstreamError(await fetch(CHAT, post(endless)))
     expect((await fetch('/ready')).status).toBe(503)
-    await eventually(() => numSockets() < numBefore)
+    await eventually(() => numSockets() === idle)
   })
 
   test('frozen mid-stream: an error event once the silence is too long', async () => {
@@ -132,49 +95,9 @@ describe('a container in a process of its own', () => {
   })
 })
 
-/** A server that breaks the rules as it is told. */
-async function listening(server: Server): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', socket => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
 const head = { jobId: 'j', model: scriptedModel.id, promptTokens: 1 }
 const event = { v: 1, seq: 0, kind: 'text', index: 0, text: 'a ' }
 const ndjson = (...values: unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('')
-
-/** Knows its model; what it does with a job is the test's. */
-async function badContainer(generate: (stream: ServerHttp2Stream, socket: Socket) => void) {
-  const server = createHttp2Server()
-  let numJobs = 0
-  let socket: Socket | undefined
-  server.on('connection', opened => {
-    socket = opened
-  })
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => {})
-    stream.resume()
-    if (headers[':path'] !== '/engine/generate') {
-      stream.respond({ ':status': 200 })
-      stream.end(JSON.stringify({ models: [scriptedModel] }))
-      return
-    }
-    numJobs++
-    if (socket !== undefined) generate(stream, socket)
-  })
-  const port = await listening(server)
-  return { port, numJobs: () => numJobs }
-}
 
 describe('a container that breaks the rules', () => {
   const begin = (stream: ServerHttp2Stream, ...values: unknown[]) => {
@@ -286,11 +209,10 @@ describe('a container that breaks the rules', () => {
   })
 })
 
-test('sockets and streams are gone after many requests of all kinds', async () => {
-  const { port } = await scriptedContainer()
-  const { fetch, health } = await edge(port)
+test('sockets, streams and jobs are gone after many requests of all kinds', async () => {
+  const container = await scriptedContainer()
+  const { fetch } = await edge(container.port)
   for (let i = 0; i < 5; i++) await (await fetch(CHAT, post({ messages: 'hi' }))).text()
-  const numBefore = numSockets()
   await Promise.all(
     Array.from({ length: 60 }, async (_, i) => {
       const controller = new AbortController()
@@ -302,12 +224,7 @@ test('sockets and streams are gone after many requests of all kinds', async () =
       return undefined
     }),
   )
-  let running = 1
-  for (let i = 0; i < 100 && running > 0; i++) {
-    await new Promise(resolve => setTimeout(resolve, 20))
-    running = (await health()).running
-  }
-  expect(running).toBe(0)
+  await expect.poll(container.counts).toMatchObject({ requests: 0, jobs: 0 })
   // Sixty clients have come and gone; the pool keeps its four connections at most.
-  await eventually(() => numSockets() <= numBefore + 2 * 4)
+  expect((await container.counts()).connections).toBeLessThanOrEqual(4)
 })

@@ -1,13 +1,18 @@
-// A container with the scripted engine in a process of its own, to be killed. Prints its port.
+// A container with the scripted engine in a process of its own, to be killed. Tells its parent its port, and what it holds.
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import { listen } from '../../runtime/host/listen.ts'
 
 const secret = process.env.TEST_SECRET
-const app = createContainerApp(createScriptedEngine({ stepDelayMs: 5 }), {
+const engine = createScriptedEngine({ stepDelayMs: 5 })
+const app = createContainerApp(engine, {
   limits: { maxBodyBytes: 50_000 },
   onInternalError: console.error,
   ...(secret !== undefined && { secret }),
 })
-const { port } = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'edges' })
-console.log(port)
+const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'edges' })
+process.on('message', () => {
+  const { numConnections, numRequests } = listener
+  process.send?.({ connections: numConnections, requests: numRequests, jobs: engine.numActive })
+})
+process.send?.({ port: listener.port })

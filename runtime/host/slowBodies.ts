@@ -1,0 +1,78 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * How slow a client may be before it only pretends to be one. A body has `graceMs` to come, and longer as long as it
+ * keeps up `minBytesPerSecond` on average: the rule of Apache's mod_reqtimeout, with its numbers. A plain time limit would
+ * cut off an honest upload over a slow line, a limit on silence would not cut off a byte every now and then.
+ */
+export interface Patience {
+  /** Time for the line and headers of a request. */
+  headersMs: number
+  graceMs: number
+  minBytesPerSecond: number
+}
+
+export const PATIENCE: Patience = { headersMs: 20_000, graceMs: 20_000, minBytesPerSecond: 500 }
+
+interface Body {
+  incoming: Readable
+  /** Time that somebody has waited for more of it. */
+  waitedMs: number
+  numBytes: number
+  giveUp: () => void
+}
+
+/** Watches bodies on their way in. One timer looks at them all: most have come before it ever does. */
+export class SlowBodies {
+  readonly #patience: Patience
+  readonly #bodies = new Set<Body>()
+  readonly #timer: NodeJS.Timeout
+  #checkedMs = performance.now()
+
+  constructor(patience: Patience) {
+    this.#patience = patience
+    this.#timer = setInterval(() => this.#check(), Math.min(1000, patience.graceMs / 4)).unref()
+  }
+
+  /** @returns the answer to give in place of any other, should the body be too slow; else it never settles */
+  watch(incoming: Readable): Promise<Response> {
+    const { promise, resolve } = Promise.withResolvers<Response>()
+    const giveUp = () => resolve(tooSlow(this.#patience))
+    const body: Body = { incoming, waitedMs: 0, numBytes: 0, giveUp }
+    this.#bodies.add(body)
+    const forget = () => this.#bodies.delete(body)
+    incoming.once('end', forget).once('close', forget)
+    // Both protocols put a body into its stream here. A listener for data would start the stream before its reader is there.
+    const push = incoming.push.bind(incoming)
+    incoming.push = (chunk: Buffer | null, encoding) => {
+      body.numBytes += chunk?.length ?? 0
+      return push(chunk, encoding)
+    }
+    return promise
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #check(): void {
+    const { graceMs, minBytesPerSecond } = this.#patience
+    const sinceMs = performance.now() - this.#checkedMs
+    this.#checkedMs += sinceMs
+    for (const body of this.#bodies) {
+      // What nobody reads, or not as fast as it comes, is not the client's fault.
+      if (body.incoming.readableFlowing !== true) continue
+      body.waitedMs += sinceMs
+      if (body.waitedMs < graceMs + (1000 * body.numBytes) / minBytesPerSecond) continue
+      this.#bodies.delete(body)
+      body.giveUp()
+    }
+  }
+}
+
+/** In the words of the OpenAI API; an edge goes by the status. */
+function tooSlow({ graceMs, minBytesPerSecond }: Patience): Response {
+  const message = `The request body came too slowly: it has ${graceMs / 1000} s, and more at ${minBytesPerSecond} bytes a second.`
+  const error = { message, type: 'invalid_request_error', param: null, code: 'request_timeout' }
+  return Response.json({ error, message }, { status: 408 })
+}
