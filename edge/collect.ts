@@ -27,13 +27,22 @@ export interface Collected {
 /** Reads a whole run. @throws EngineError when the engine fails on the way. */
 export async function collectRun(run: JobRun, numChoices: number): Promise<Collected> {
   const collector = createCollector(numChoices)
+  return readRun(run, collector.add, collector.result)
+}
+
+/** Reads a whole run, and ends it when `take` or `result` throws. */
+export async function readRun<T>(
+  run: JobRun,
+  take: (events: GenerateEvent[]) => void,
+  result: () => T,
+): Promise<T> {
   try {
     for (;;) {
       const { done, value } = await run.events.next()
       if (done) break
-      collector.add(value)
+      take(value)
     }
-    const collected = collector.result()
+    const collected = result()
     run.release()
     return collected
   } catch (error) {

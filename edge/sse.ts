@@ -6,6 +6,10 @@ import type { JobRun } from './jobRun.ts'
 
 /** A protocol's view of a run: turns events into SSE frames. Pure, but for remembering where it is. */
 export interface StreamEncoder {
+  /** Frames that come at once, before the run has anything to say. */
+  begin?(): string
+  /** What a long silence is filled with; default a comment. */
+  readonly keepAlive?: string
   /** Frames of one engine step, '' when the client need not know of it. */
   encode(events: GenerateEvent[]): string
   /** Frames that tell of a failure and end the stream. */
@@ -29,13 +33,14 @@ const SSE_HEADERS = {
 }
 
 const utf8 = new TextEncoder()
-const KEEP_ALIVE = utf8.encode(':\n\n')
+const COMMENT = ':\n\n'
 
 /**
  * Streams a run: one write per engine step, pulled by the reader, so a slow client holds up its own run only.
  * The job ends with the stream, whether it is read to the end or cancelled.
  */
 export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOptions): Response {
+  const keepAliveFrame = utf8.encode(encoder.keepAlive ?? COMMENT)
   let timer: ReturnType<typeof setTimeout> | undefined
   let lastWriteMs = performance.now()
   let ended = false
@@ -56,7 +61,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     const idleMs = performance.now() - lastWriteMs
     const due = idleMs >= options.keepAliveMs
     if (due) {
-      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(KEEP_ALIVE)
+      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(keepAliveFrame)
       lastWriteMs = performance.now()
     }
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
@@ -75,6 +80,8 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
 
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
+      const first = encoder.begin?.() ?? ''
+      if (first !== '') controller.enqueue(utf8.encode(first))
       timer = setTimeout(keepAlive, options.keepAliveMs, controller)
     },
     async pull(controller) {
