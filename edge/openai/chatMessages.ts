@@ -1,6 +1,6 @@
 import type { ChatMessage } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
-import { invalidValue, isObject } from './schema.ts'
+import { invalidValue, isObject } from '../schema.ts'
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool']
 

@@ -1,7 +1,7 @@
 import type { Choice, Collected } from '../collect.ts'
+import type { Reply } from '../reply.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
-import type { Reply } from './reply.ts'
 import { usageBody } from './usage.ts'
 
 /** Builds the `chat.completion` object of a finished run. */

@@ -1,8 +1,8 @@
 import type { GenerateEvent, TokenLogprob, Usage } from '../engine.ts'
+import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
-import type { Reply } from './reply.ts'
 import { createStreamEncoder, DONE, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 

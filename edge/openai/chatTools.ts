@@ -1,6 +1,6 @@
 import type { FunctionTool } from '../engine.ts'
 import { unsupported } from '../errors.ts'
-import { invalidValue, isObject } from './schema.ts'
+import { invalidValue, isObject } from '../schema.ts'
 
 const MAX_TOOLS = 128
 const NAME = /^[A-Za-z0-9_-]{1,64}$/

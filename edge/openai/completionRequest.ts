@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { GenerateJob, JsonObject, ModelInfo, TextPrompt } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
 import { resolveModel } from '../resolveModel.ts'
+import { field, invalidValue, optional, parseFields } from '../schema.ts'
 import {
   checkTokenId,
   jobBasics,
@@ -9,7 +10,6 @@ import {
   samplingFields,
   streamUsage,
 } from './samplingFields.ts'
-import { field, invalidValue, optional, parseFields } from './schema.ts'
 import { refuseUnsupported, unsupportedInCompletions } from './unsupportedFields.ts'
 
 const completionFields = z.object({

@@ -1,7 +1,7 @@
 import type { Choice, Collected } from '../collect.ts'
+import type { Reply } from '../reply.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { LegacyLogprobCounter, type LegacyLogprobs } from './legacyLogprobs.ts'
-import type { Reply } from './reply.ts'
 import { usageBody } from './usage.ts'
 
 /**

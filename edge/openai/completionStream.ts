@@ -1,9 +1,9 @@
 import type { GenerateEvent, TokenLogprob, Usage } from '../engine.ts'
+import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionFinish } from './completionResponse.ts'
 import { LegacyLogprobCounter } from './legacyLogprobs.ts'
-import type { Reply } from './reply.ts'
 import { createStreamEncoder, DONE, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 

@@ -1,12 +1,11 @@
 import type { Context, Hono } from 'hono'
 import { collectRun } from '../collect.ts'
 import type { AppDeps } from '../deps.ts'
-import { EngineError, type GenerateJob } from '../engine.ts'
+import { EngineError } from '../engine.ts'
 import { fromEngineError, internalError } from '../errors.ts'
-import { type JobRun, startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv } from '../requestScope.ts'
-import { type StreamEncoder, sseResponse } from '../sse.ts'
+import { replyOf, startRun, streamRun } from '../runRoute.ts'
 import { chatRequest } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
 import { createChatStream } from './chatStream.ts'
@@ -15,7 +14,6 @@ import { completionResponse } from './completionResponse.ts'
 import { createCompletionStream } from './completionStream.ts'
 import { openaiParam } from './errorBody.ts'
 import { modelById, modelList } from './models.ts'
-import type { Reply } from './reply.ts'
 
 type AppContext = Context<AppEnv>
 
@@ -32,9 +30,9 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
     told('messages', async () => {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
       const { job, stream, format } = chatRequest(body, await engine.models(), deps)
-      const run = await start(c, deps, job)
-      const reply = replyOf(deps, 'chatcmpl', run)
-      if (stream) return streamed(c, deps, run, createChatStream(reply, format))
+      const run = await startRun(c, deps, job)
+      const reply = replyOf(deps, 'chatcmpl-', run)
+      if (stream) return streamRun(c, deps, run, createChatStream(reply, format))
       const collected = await collectRun(run, format.numChoices)
       c.var.scope.completionTokens = collected.usage.completionTokens
       return c.json(chatResponse(reply, format, collected))
@@ -46,9 +44,9 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
       const { job, stream, format } = completionRequest(body, await engine.models(), deps)
       const echoes = await promptTexts(c, deps, job.model, format)
-      const run = await start(c, deps, job)
-      const reply = replyOf(deps, 'cmpl', run)
-      if (stream) return streamed(c, deps, run, createCompletionStream(reply, format, echoes))
+      const run = await startRun(c, deps, job)
+      const reply = replyOf(deps, 'cmpl-', run)
+      if (stream) return streamRun(c, deps, run, createCompletionStream(reply, format, echoes))
       const collected = await collectRun(run, format.prompts.length * format.candidates)
       c.var.scope.completionTokens = collected.usage.completionTokens
       return c.json(completionResponse(reply, format, echoes, collected))
@@ -66,36 +64,6 @@ async function told<T>(promptField: 'messages' | 'prompt', handler: () => Promis
     if (!(error instanceof EngineError)) throw error
     throw fromEngineError(error.toData(), (path, kind) => openaiParam(path, kind, promptField))
   }
-}
-
-async function start(c: AppContext, { engine }: AppDeps, job: GenerateJob): Promise<JobRun> {
-  const { scope } = c.var
-  scope.model = job.model
-  const run = await startJob(engine, { ...job, requestId: scope.id }, c.req.raw.signal)
-  scope.promptTokens = run.accepted.promptTokens
-  return run
-}
-
-function replyOf({ clock, newId }: AppDeps, prefix: string, { accepted }: JobRun): Reply {
-  return {
-    id: `${prefix}-${newId()}`,
-    created: Math.floor(clock() / 1000),
-    model: accepted.model,
-    fingerprint: accepted.fingerprint,
-  }
-}
-
-function streamed(c: AppContext, deps: AppDeps, run: JobRun, encoder: StreamEncoder): Response {
-  const { scope } = c.var
-  scope.streaming = true
-  return sseResponse(run, encoder, {
-    keepAliveMs: deps.keepAliveMs,
-    onError: error => scope.reportInternalError(error),
-    onEnd: end => {
-      scope.completionTokens = encoder.usage?.completionTokens
-      scope.end(end, 200)
-    },
-  })
 }
 
 /** The text of every prompt that is to be repeated; prompts of token ids have to be turned into text first. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { GenerateJob, ModelInfo, SamplingOptions } from '../engine.ts'
-import { defined, field, invalidValue, optional } from './schema.ts'
+import { defined, field, invalidValue, optional } from '../schema.ts'
 
 const MAX_STOP_STRINGS = 16
 const INT64 = 2 ** 63

@@ -1,7 +1,7 @@
 import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
+import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
 import { streamErrorBody } from './errorBody.ts'
-import type { Reply } from './reply.ts'
 
 export const DONE = 'data: [DONE]\n\n'
 

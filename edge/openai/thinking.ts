@@ -1,6 +1,6 @@
 import type { JsonObject } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { invalidValue } from './schema.ts'
+import { invalidValue } from '../schema.ts'
 
 const OFF = ['none', 'off']
 const EFFORTS = [...OFF, 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']

@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../engine.ts'
 import { type ApiError, unsupported } from '../errors.ts'
-import { invalidValue, isObject } from './schema.ts'
+import { invalidValue, isObject } from '../schema.ts'
 
 /** Says what to throw for a value that is present and not null; undefined when the value asks for nothing. */
 type Check = (value: JsonValue, param: string, body: JsonObject) => ApiError | undefined

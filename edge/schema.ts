@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { invalidRequest } from '../errors.ts'
+import { invalidRequest } from './errors.ts'
 
 /**
  * Building blocks whose error text is the allowed range, so that `parseFields` can name field, value and range alike for
