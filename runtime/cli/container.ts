@@ -1,4 +1,5 @@
 import { createContainerApp } from '../container/containerApp.ts'
+import { DetachedJobs } from '../engine/detachedJobs.ts'
 import { listen } from '../host/listen.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
@@ -24,7 +25,7 @@ export async function container(options: ContainerOptions): Promise<number> {
     options,
     log,
     registry => {
-      const app = createContainerApp(registry, {
+      const app = createContainerApp(new DetachedJobs(registry), {
         limits: { maxBodyBytes: options.maxBodyMb * 2 ** 20 },
         onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
         ...(secret !== undefined && { secret }),

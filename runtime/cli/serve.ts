@@ -1,3 +1,4 @@
+import { DetachedJobs } from '../engine/detachedJobs.ts'
 import { serveApp } from '../host/serveApp.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
@@ -20,7 +21,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     log,
     registry =>
       serveApp({
-        engine: registry,
+        engine: new DetachedJobs(registry),
         host: options.host,
         port: options.port,
         apiKeys: options.apiKey,

@@ -3,7 +3,6 @@ import {
   type DetokenizeJob,
   type Embedded,
   type EmbedJob,
-  type Engine,
   EngineError,
   type EngineHealth,
   type GenerateJob,
@@ -13,10 +12,11 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
+import type { AttendedEngine } from './detachedJobs.ts'
 import { systemInfo } from './systemInfo.ts'
 
 /** The engine of one model, which can be taken out of service. */
-export interface ManagedEngine extends Omit<Engine, 'attach' | 'load' | 'unload' | 'system'> {
+export interface ManagedEngine extends Omit<AttendedEngine, 'load' | 'unload' | 'system'> {
   drain(deadlineMs: number): Promise<void>
   dispose(): Promise<void>
 }
@@ -47,7 +47,7 @@ const RELOAD_WAIT_MS = 20_000
 const UNLOAD_DRAIN_MS = 10 * 60_000
 
 /** The models of a server by name, from the moment they begin to load. The first is the default. */
-export class ModelRegistry implements Engine {
+export class ModelRegistry implements AttendedEngine {
   readonly #entries: Entry[] = []
   #isDraining = false
 
@@ -71,10 +71,6 @@ export class ModelRegistry implements Engine {
 
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     return (await this.#engine(job.model)).embed(job, signal)
-  }
-
-  async attach(): Promise<Accepted> {
-    throw new EngineError({ kind: 'job_not_found', message: 'No job is kept here.' })
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {

@@ -36,7 +36,6 @@ function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void
     grammar: job.grammar,
     maxReasoningTokens: job.maxReasoningTokens,
     truncatePrompt: job.truncatePrompt || undefined,
-    detach: job.detach || undefined,
     'sampling.dry': sampling.dry,
     ...(prompt.kind === 'text'
       ? { 'prompt.suffix': prompt.suffix }

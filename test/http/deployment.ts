@@ -6,6 +6,7 @@ import {
   type ScriptedEngine,
   type ScriptedOptions,
 } from '../../edge/scriptedEngine.ts'
+import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 
 /** What a behaviour test needs to be different from the defaults. */
 export interface Scenario {
@@ -37,7 +38,12 @@ export const appDefaults = {
 export const deployInProcess: Deploy = async scenario => {
   const engine = createScriptedEngine(scenario.engine)
   const log: LogEntry[] = []
-  const app = createApp({ ...appDefaults, ...scenario.app, engine, log: entry => log.push(entry) })
+  const app = createApp({
+    ...appDefaults,
+    ...scenario.app,
+    engine: new DetachedJobs(engine),
+    log: entry => log.push(entry),
+  })
   return {
     engine,
     log,

@@ -1,6 +1,7 @@
 import { createApp } from '../../edge/app.ts'
 import type { LogEntry } from '../../edge/deps.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
 
@@ -8,7 +9,12 @@ import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
 export async function listenScripted(scenario: Scenario = {}) {
   const engine = createScriptedEngine(scenario.engine)
   const log: LogEntry[] = []
-  const app = createApp({ ...appDefaults, ...scenario.app, engine, log: entry => log.push(entry) })
+  const app = createApp({
+    ...appDefaults,
+    ...scenario.app,
+    engine: new DetachedJobs(engine),
+    log: entry => log.push(entry),
+  })
   const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
   return {
     engine,

@@ -1,11 +1,12 @@
 // A container with the scripted engine in a process of its own, to be killed. Tells its parent its port, and what it holds.
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
+import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
 
 const secret = process.env.TEST_SECRET
 const engine = createScriptedEngine({ stepDelayMs: 5 })
-const app = createContainerApp(engine, {
+const app = createContainerApp(new DetachedJobs(engine), {
   limits: { maxBodyBytes: 50_000 },
   onInternalError: console.error,
   ...(secret !== undefined && { secret }),

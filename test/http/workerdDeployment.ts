@@ -4,6 +4,7 @@ import type { LogEntry } from '../../edge/deps.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import type { WorkerEnv } from '../../edge/worker.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
+import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { startWorkerd } from '../../scripts/workerd.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
@@ -13,7 +14,7 @@ export function deployOnWorkerd(code: string): Deploy {
   return async scenario => {
     const engine = createScriptedEngine(scenario.engine)
     const log: LogEntry[] = []
-    const { fetch: answer } = createContainerApp(engine, {
+    const { fetch: answer } = createContainerApp(new DetachedJobs(engine), {
       secret: 'between us',
       limits: { maxBodyBytes: 1_000_000 },
       onInternalError: error => {

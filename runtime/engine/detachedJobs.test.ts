@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import type { Accepted, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
+import { createScriptedEngine, type ScriptedOptions } from '../../edge/scriptedEngine.ts'
+import { DetachedJobs } from './detachedJobs.ts'
+import type { JobLogLimits } from './jobLogs.ts'
+
+const job: GenerateJob = {
+  model: 'default',
+  prompt: { kind: 'text', prompts: ['hi'] },
+  n: 1,
+  sampling: {},
+  stop: [],
+  maxTokens: 10,
+  detach: true,
+  jobId: 'mine',
+}
+const never = new AbortController().signal
+
+function setUp(scripted: ScriptedOptions = {}, limits: Partial<JobLogLimits> = {}) {
+  const engine = createScriptedEngine(scripted)
+  return { engine, jobs: new DetachedJobs(engine, limits) }
+}
+
+async function readAll({ events }: Accepted): Promise<GenerateEvent[]> {
+  const all: GenerateEvent[] = []
+  for await (const batch of events) all.push(...batch)
+  return all
+}
+
+/** The engine's side of a job has ended, and so has its log. */
+async function ended(jobs: DetachedJobs, id = 'mine'): Promise<GenerateEvent[]> {
+  return readAll(await jobs.attach(id, -1, undefined, never))
+}
+
+test('a job goes on without readers, and is read as often as one likes', async () => {
+  const { jobs, engine } = setUp({ stepDelayMs: 2 })
+  const reader = new AbortController()
+  const accepted = await jobs.submit(job, reader.signal)
+  expect(accepted).toMatchObject({ jobId: 'mine', model: 'scripted/words-1', lastSeq: -1 })
+  reader.abort()
+  expect(await readAll(accepted)).toEqual([])
+  const whole = await ended(jobs)
+  expect(whole.map(({ seq }) => seq)).toEqual([...whole.keys()])
+  expect(whole.at(-1)?.kind).toBe('usage')
+  expect(engine.numAborted).toBe(0)
+  const again = await jobs.attach('mine', 3, undefined, never)
+  expect(again.lastSeq).toBe(whole.length - 1)
+  expect(await readAll(again)).toEqual(whole.slice(4))
+  expect(await readAll(await jobs.attach('mine', 1e6, undefined, never))).toEqual([])
+})
+
+test('several readers at once see the same, and one that leaves takes nothing from the others', async () => {
+  const { jobs } = setUp({ stepDelayMs: 2 })
+  const [first, second, third] = await Promise.all([
+    jobs.submit(job, never),
+    jobs.submit(job, never),
+    jobs.submit({ ...job, prompt: { kind: 'text', prompts: ['ignored'] } }, never),
+  ])
+  for await (const _ of third.events) break
+  expect(await readAll(first)).toEqual(await readAll(second))
+})
+
+test('a job is its owner’s', async () => {
+  const { jobs, engine } = setUp({ stepDelayMs: 20 })
+  await jobs.submit({ ...job, owner: 'me' }, never)
+  for (const owner of [undefined, 'you']) {
+    await expect(jobs.attach('mine', -1, owner, never)).rejects.toMatchObject({
+      kind: 'job_not_found',
+    })
+    expect(await jobs.cancel('mine', owner)).toBe(false)
+  }
+  await jobs.submit({ ...job, owner: 'you' }, never)
+  expect(engine.jobs).toHaveLength(2)
+  expect(await jobs.cancel('mine', 'me')).toBe(true)
+  const events = await readAll(await jobs.attach('mine', -1, 'me', never))
+  expect(events.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'cancelled' } })
+  expect(await jobs.cancel('mine', 'me')).toBe(false)
+})
+
+test('cancelled by its request id too', async () => {
+  const { jobs } = setUp({ stepDelayMs: 20 })
+  const accepted = await jobs.submit({ ...job, requestId: 'req_1' }, never)
+  expect(await jobs.cancel('req_1', undefined)).toBe(true)
+  expect((await readAll(accepted)).at(-1)?.kind).toBe('error')
+})
+
+test('jobs that are not detached end with their reader', async () => {
+  const { jobs, engine } = setUp({ stepDelayMs: 20 })
+  const { detach: _, jobId: __, ...attended } = job
+  for await (const _ of (await jobs.submit(attended, never)).events) break
+  expect(engine.numAborted).toBe(1)
+  await expect(jobs.submit({ ...attended, jobId: 'x' }, never)).rejects.toMatchObject({
+    kind: 'invalid',
+    param: 'jobId',
+  })
+})
+
+test('what is refused leaves nothing behind, and the next of that name is tried by itself', async () => {
+  const { jobs } = setUp()
+  const wrong = jobs.submit({ ...job, model: 'no/such' }, never)
+  const right = jobs.submit(job, never)
+  await expect(wrong).rejects.toMatchObject({ kind: 'model_not_found' })
+  expect((await readAll(await right)).at(-1)?.kind).toBe('usage')
+})
+
+test('a log that is full fails its job', async () => {
+  const { jobs, engine } = setUp({ stepDelayMs: 1 }, { maxBytes: 4 * 500 })
+  const events = await readAll(
+    await jobs.submit({ ...job, ignoreEos: true, maxTokens: 100 }, never),
+  )
+  expect(events.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'too_large' } })
+  expect(events.map(({ seq }) => seq)).toEqual([...events.keys()])
+  expect(engine.numAborted).toBe(1)
+})
+
+test('ended logs stay for their time, then the oldest makes room', async () => {
+  let now = 0
+  const { jobs } = setUp({}, { maxLogs: 2, keepMs: 1000, now: () => now })
+  const submit = async (jobId: string) => readAll(await jobs.submit({ ...job, jobId }, never))
+  await submit('a')
+  now = 400
+  await submit('b')
+  await expect(jobs.submit({ ...job, jobId: 'c' }, never)).rejects.toMatchObject({
+    kind: 'busy',
+    retryAfterMs: 1000,
+  })
+  now = 1000
+  await submit('c')
+  await expect(ended(jobs, 'a')).rejects.toMatchObject({ kind: 'job_not_found' })
+  expect((await ended(jobs, 'b')).at(-1)?.kind).toBe('usage')
+})

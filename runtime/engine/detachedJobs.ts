@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type Accepted,
+  type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
+  type Engine,
+  EngineError,
+  type EngineErrorData,
+  type EngineHealth,
+  type GenerateJob,
+  type JsonObject,
+  type ModelInfo,
+  type ModelMetrics,
+  type Tokenized,
+  type TokenizeJob,
+} from '../../edge/engine.ts'
+import { JobLog } from './jobLog.ts'
+import { type JobLogLimits, JobLogs } from './jobLogs.ts'
+
+/** An engine whose jobs end with their reader. */
+export type AttendedEngine = Omit<Engine, 'attach'>
+
+interface DetachedJob {
+  /** Rejects when the job is not accepted. */
+  log: Promise<JobLog>
+  /** Ends the job before it is accepted. */
+  admission: AbortController
+  /** The wrapped engine's name for it, from acceptance on. */
+  innerId?: string
+}
+
+/**
+ * Gives an engine detached jobs: they run whether or not anybody reads, and keep their events for readers to come. A job
+ * whose log is full fails, so a log is whole or ends with an error. Whatever ends the jobs of the engine ends these.
+ */
+export class DetachedJobs implements Engine {
+  readonly #engine: AttendedEngine
+  readonly #logs: JobLogs
+  readonly #running = new Map<string, DetachedJob>()
+
+  constructor(engine: AttendedEngine, limits: Partial<JobLogLimits> = {}) {
+    this.#engine = engine
+    this.#logs = new JobLogs(limits)
+  }
+
+  async submit({ detach, jobId, ...job }: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    if (detach) return this.#submitDetached(jobId ?? `job-${randomUUID()}`, job, signal)
+    if (jobId === undefined) return this.#engine.submit(job, signal)
+    const message = 'jobId names a detached job, and detach is not set'
+    throw new EngineError({ kind: 'invalid', message, param: 'jobId' })
+  }
+
+  async attach(
+    jobId: string,
+    after: number,
+    owner: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Accepted> {
+    signal.throwIfAborted()
+    const log = this.#logs.get(keyOf(jobId, owner))
+    if (log === undefined) {
+      throw new EngineError({ kind: 'job_not_found', message: `No job '${jobId}' is kept here.` })
+    }
+    if (!Number.isInteger(after) || after < -1) {
+      const message = `after is ${after}, must be an integer of at least -1`
+      throw new EngineError({ kind: 'invalid', message, param: 'after' })
+    }
+    return log.read(after, signal)
+  }
+
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const job = this.#running.get(keyOf(id, owner))
+    if (job === undefined) return this.#engine.cancel(id, owner)
+    if (job.innerId !== undefined) return this.#engine.cancel(job.innerId, owner)
+    const message = 'The job was cancelled.'
+    job.admission.abort(new EngineError({ kind: 'cancelled', message }))
+    return true
+  }
+
+  embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return this.#engine.embed(job, signal)
+  }
+
+  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    return this.#engine.tokenize(job, signal)
+  }
+
+  detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
+    return this.#engine.detokenize(job, signal)
+  }
+
+  models(): Promise<ModelInfo[]> {
+    return this.#engine.models()
+  }
+
+  load(model: string): Promise<ModelInfo> {
+    return this.#engine.load(model)
+  }
+
+  unload(model: string): Promise<ModelInfo> {
+    return this.#engine.unload(model)
+  }
+
+  health(): Promise<EngineHealth> {
+    return this.#engine.health()
+  }
+
+  system(): Promise<JsonObject[]> {
+    return this.#engine.system()
+  }
+
+  metrics(): Promise<ModelMetrics[]> {
+    return this.#engine.metrics()
+  }
+
+  async #submitDetached(jobId: string, job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    const key = keyOf(jobId, job.owner)
+    for (;;) {
+      signal.throwIfAborted()
+      const log = this.#logs.get(key)
+      if (log !== undefined) return log.read(-1, signal)
+      const other = this.#running.get(key)
+      if (other === undefined) break
+      // Whoever asked first may have left, or been refused for a reason that is gone by now.
+      await other.log.catch(() => {})
+    }
+    this.#logs.reserve()
+    const admission = new AbortController()
+    const detached: DetachedJob = { admission, log: this.#begin(jobId, job, signal, admission) }
+    this.#running.set(key, detached)
+    const log = await detached.log.catch((error: unknown) => {
+      this.#running.delete(key)
+      throw error
+    })
+    return log.read(-1, signal)
+  }
+
+  /** Until it is accepted the job is its caller's. */
+  async #begin(
+    jobId: string,
+    job: GenerateJob,
+    signal: AbortSignal,
+    admission: AbortController,
+  ): Promise<JobLog> {
+    const abort = () => admission.abort(signal.reason)
+    signal.addEventListener('abort', abort)
+    try {
+      const { events, ...head } = await this.#engine.submit(job, admission.signal)
+      const log = new JobLog({ ...head, jobId })
+      const key = keyOf(jobId, job.owner)
+      this.#logs.add(key, log)
+      const running = this.#running.get(key)
+      if (running !== undefined) running.innerId = head.jobId
+      this.#follow(key, log, events)
+      return log
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Reads a job to its end. Never rejects. */
+  async #follow(key: string, log: JobLog, events: Accepted['events']): Promise<void> {
+    let error: EngineErrorData | undefined = endedEarly
+    try {
+      for await (const batch of events) {
+        if (!this.#logs.append(log, batch)) {
+          error = logFull
+          // Leaving ends the job.
+          break
+        }
+        if (batch.some(({ kind }) => kind === 'usage' || kind === 'error')) error = undefined
+      }
+    } catch (cause) {
+      if (cause instanceof EngineError) error = cause.toData()
+    }
+    this.#running.delete(key)
+    this.#logs.end(key, log, error)
+  }
+}
+
+const endedEarly = { kind: 'internal' as const, message: 'The engine ended the job early.' }
+const logFull = {
+  kind: 'too_large' as const,
+  message: 'The run made more output than the server can keep for its readers.',
+}
+
+/** An id is its owner's own: to anybody else it is unknown. */
+function keyOf(jobId: string, owner: string | undefined): string {
+  return JSON.stringify([jobId, owner ?? null])
+}
