@@ -1,0 +1,5 @@
+#!/bin/sh
+# Compiles native/ into build/native.
+set -eu
+cd "$(dirname "$0")/../.."
+node scripts/buildNative.mjs
