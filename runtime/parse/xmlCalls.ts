@@ -1,0 +1,148 @@
+import type { JsonObject } from '../../edge/engine.ts'
+import { escapeJson } from './jsonScanner.ts'
+import { MalformedCall, type Tape, type Wait } from './tape.ts'
+import { CallWriter, type DeclaredTools, toolName } from './toolCall.ts'
+import { jsonFromText, parameterSchema, typesOf } from './typedValue.ts'
+
+/** How a format writes the arguments of a call between tags. */
+export interface XmlSyntax {
+  /** Around the name of a parameter. */
+  key: { open: string; close: string }
+  /** Around its value. */
+  value: { open: string; close: string }
+  /** Ends the arguments. */
+  end: string
+  /** A newline after `value.open` and one before `value.close` are not part of the value. */
+  valueOnOwnLine: boolean
+}
+
+/** `<tool_call><function=name><parameter=key>value</parameter></function></tool_call>`: Qwen3-Coder, Qwen 3.5. */
+const qwen: XmlSyntax = {
+  key: { open: '<parameter=', close: '>' },
+  value: { open: '', close: '</parameter>' },
+  end: '</function>',
+  valueOnOwnLine: true,
+}
+
+/** `<tool_call>name<arg_key>key</arg_key><arg_value>value</arg_value></tool_call>`: GLM 4.5 and later. */
+const glm: XmlSyntax = {
+  key: { open: '<arg_key>', close: '</arg_key>' },
+  value: { open: '<arg_value>', close: '</arg_value>' },
+  end: '</tool_call>',
+  valueOnOwnLine: false,
+}
+
+/** Qwen3-Coder now and then leaves out `<tool_call>`. */
+export function* qwenXmlCall(tape: Tape, tools: DeclaredTools): Wait<void> {
+  if (yield* tape.take('<tool_call>')) yield* tape.skipSpace()
+  yield* tape.expect('<function=')
+  const name = yield* toolName(tape, tools)
+  yield* tape.expect('>')
+  yield* xmlArguments(tape, name, tools.get(name), qwen)
+  yield* tape.skipSpace()
+  if (yield* tape.take('</tool_call>')) tape.close('call')
+}
+
+export function* glmCall(tape: Tape, tools: DeclaredTools): Wait<void> {
+  yield* tape.expect('<tool_call>')
+  yield* tape.skipSpace()
+  const name = yield* toolName(tape, tools)
+  yield* xmlArguments(tape, name, tools.get(name), glm)
+}
+
+/** Arguments between tags as one JSON object, in the types of the tool's schema; strings stream. */
+function* xmlArguments(
+  tape: Tape,
+  name: string,
+  schema: JsonObject | undefined,
+  syntax: XmlSyntax,
+): Wait<void> {
+  const call = new CallWriter(tape, name)
+  call.write('{')
+  let separator = ''
+  for (;;) {
+    yield* tape.skipSpace()
+    if (yield* tape.take(syntax.end)) break
+    yield* tape.expect(syntax.key.open)
+    const key = yield* parameterName(tape, syntax.key.close)
+    if (syntax.value.open !== '') {
+      yield* tape.skipSpace()
+      yield* tape.expect(syntax.value.open)
+    }
+    call.write(`${separator}"${escapeJson(key)}": `)
+    call.start()
+    separator = ', '
+    yield* xmlValue(tape, call, parameterSchema(schema, key), syntax)
+  }
+  call.end('}')
+}
+
+function* parameterName(tape: Tape, close: string): Wait<string> {
+  let name = ''
+  while (!(yield* tape.take(close))) {
+    const character = yield* tape.peek()
+    // A name holds no space and no tag: beyond that the closing is missing.
+    if (character === '' || /[\s<>]/.test(character)) throw new MalformedCall()
+    name += character
+    tape.advance()
+  }
+  if (name === '') throw new MalformedCall()
+  return name
+}
+
+/** Nothing else begins or ends in the text of a value. */
+const plain = /[^<\r\n]+/y
+
+function* xmlValue(
+  tape: Tape,
+  call: CallWriter,
+  schema: JsonObject | undefined,
+  syntax: XmlSyntax,
+): Wait<void> {
+  const types = typesOf(schema)
+  const isString = types?.length === 1 && types[0] === 'string'
+  let text = ''
+  const take = (part: string) => {
+    if (isString) call.write(escapeJson(part))
+    else text += part
+  }
+  if (syntax.valueOnOwnLine) yield* newline(tape)
+  if (isString) call.write('"')
+  while (!(yield* valueEnd(tape, syntax))) {
+    const part = tape.advanceOver(plain)
+    if (part !== '') take(part)
+    else {
+      const character = yield* tape.peek()
+      if (character === '') {
+        // Cut short: what there is goes out, its type will never be known.
+        if (!isString) call.write(text)
+        throw new MalformedCall()
+      }
+      tape.advance()
+      take(character)
+    }
+  }
+  call.write(isString ? '"' : jsonFromText(text, types))
+}
+
+/** Moves over the end of a value; a closing tag inside the value is one that nothing fitting follows. */
+function* valueEnd(tape: Tape, { key, value, end, valueOnOwnLine }: XmlSyntax): Wait<boolean> {
+  const start = tape.offset
+  if (valueOnOwnLine) yield* newline(tape)
+  if (yield* tape.take(value.close)) {
+    const after = tape.offset
+    yield* tape.skipSpace()
+    const isEnd =
+      (yield* tape.peek()) === '' ||
+      (yield* tape.lookingAt(key.open)) ||
+      (yield* tape.lookingAt(end))
+    tape.rewind(isEnd ? after : start)
+    return isEnd
+  }
+  tape.rewind(start)
+  return false
+}
+
+function* newline(tape: Tape): Wait<void> {
+  if (!(yield* tape.take('\r\n'))) yield* tape.take('\n')
+}
