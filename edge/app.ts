@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { getPath } from 'hono/utils/url'
+import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
+import { addAnthropicRoutes, anthropicPaths } from './anthropic/routes.ts'
 import { createAuth } from './auth.ts'
 import { answerOptions, setCorsHeaders } from './cors.ts'
 import type { AppDeps } from './deps.ts'
@@ -12,6 +14,8 @@ import { type AppEnv, RequestScope } from './requestScope.ts'
 import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
+
+const MAX_HEADER_LENGTH = 1000
 
 /** Nobody reads it; the number is what logs and proxies call a request whose client went away. */
 const CLIENT_CLOSED_REQUEST = 499
@@ -30,8 +34,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     await next()
     const { headers, status } = c.res
     headers.set('x-request-id', scope.id)
+    // The name that Anthropic's clients read.
+    headers.set('request-id', scope.id)
     headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
     headers.set('openai-version', '2020-10-01')
+    if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
     setCorsHeaders(deps.cors.origins, c.req.raw, headers)
     if (scope.streaming) return
     const gone = status === CLIENT_CLOSED_REQUEST
@@ -46,6 +53,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   addServiceRoutes(app, deps)
   addOpenaiRoutes(app, deps)
+  addAnthropicRoutes(app, deps)
 
   app.notFound(c => {
     throw noRoute(c.req.raw, allowedMethods(app, c.req.path))
@@ -56,7 +64,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
     const { data } = toApiError(error)
     if (data.status === 500) c.var.scope.reportInternalError(error)
-    return c.json(errorBody(data), data.status as ContentfulStatusCode, errorHeaders(data))
+    const isAnthropic = anthropicPaths.includes(c.req.path)
+    const status = isAnthropic ? anthropicOutcome(data.status).status : data.status
+    const body = isAnthropic ? anthropicErrorBody(data, c.var.scope.id) : errorBody(data)
+    return c.json(body, status as ContentfulStatusCode, errorHeaders(data))
   })
 
   return app
@@ -74,6 +85,14 @@ function allowedMethods(app: Hono<AppEnv>, path: string): string[] {
   )
   if (found.length === 0) return []
   return [...found, ...(found.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
+}
+
+/** What a header may carry; the texts may quote the request. */
+function headerText(texts: string[]): string {
+  return texts
+    .join('; ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, MAX_HEADER_LENGTH)
 }
 
 function noRoute(request: Request, allowed: string[]): ApiError {

@@ -15,6 +15,7 @@ const EXPOSED = [
   'retry-after',
   'retry-after-ms',
   'x-should-retry',
+  'x-warning',
   'openai-processing-ms',
   'openai-version',
   ...rateLimits,

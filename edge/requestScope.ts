@@ -15,6 +15,8 @@ export class RequestScope {
   #ended = false
   /** Set by a route that answers with a stream: the request ends with it, not with its headers. */
   streaming = false
+  /** Things the client should know of an answer that is not an error. */
+  readonly warnings: string[] = []
   model: string | undefined
   promptTokens: number | undefined
   completionTokens: number | undefined

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openaiPython } from './openaiPython.mjs'
+import { pythonClients } from './pythonClients.mjs'
 import { fetchDefaultModel, projectEnv, root, runScript, setup } from './setup.mjs'
 
 const full = process.argv.includes('--full')
@@ -109,9 +109,9 @@ process.exitCode = await runScript(async () => {
   await timed('setup', async () => {
     const node = await setup({ tests: true })
     if (!fetchDefaultModel(node)) console.log('tests of the default model will be skipped')
-    const python = openaiPython()
+    const python = pythonClients()
     if (python.env) Object.assign(testEnv, python.env)
-    else console.log(`tests of openai for Python will be skipped: ${python.reason}`)
+    else console.log(`tests of Python clients will be skipped: ${python.reason}`)
     return { passed: 0, failed: 0, skipped: 0 }
   })
   for (const { label, run } of areas) await timed(label, run)

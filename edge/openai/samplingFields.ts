@@ -30,7 +30,10 @@ type SamplingRequest = z.infer<z.ZodObject<typeof samplingFields>>
 const SMALLEST_TOP_P = 1e-9
 
 /** @throws ApiError 400 for a `logit_bias` key that is no token id of `model` */
-export function toSampling(request: SamplingRequest, model: ModelInfo): SamplingOptions {
+export function toSampling(
+  request: Omit<SamplingRequest, 'n' | 'stop' | 'stream_options'>,
+  model: ModelInfo,
+): SamplingOptions {
   return defined({
     temperature: request.temperature,
     topP: request.top_p === undefined ? undefined : Math.max(request.top_p, SMALLEST_TOP_P),

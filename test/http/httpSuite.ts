@@ -3,6 +3,7 @@ import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
 import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
+import { messageCases } from './messageCases.ts'
 import { routeCases } from './routeCases.ts'
 import { streamCases } from './streamCases.ts'
 
@@ -19,6 +20,7 @@ const suite: Record<string, HttpCase[]> = {
   errors: errorCases,
   streams: streamCases,
   disconnects: disconnectCases,
+  messages: messageCases,
 }
 
 /** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */

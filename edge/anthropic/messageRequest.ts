@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import type { ChatPrompt, GenerateJob, Grammar, JsonObject, ModelInfo } from '../engine.ts'
+import { invalidRequest } from '../errors.ts'
+import { samplingFields, toSampling } from '../openai/samplingFields.ts'
+import { resolveModel } from '../resolveModel.ts'
+import { field, invalidValue, isObject, optional, parseFields } from '../schema.ts'
+import type { MessageFormat } from './messageBody.ts'
+import { type Thinking, toThinking } from './thinking.ts'
+import { toToolChoice, toTools } from './tools.ts'
+import { toTurns } from './turns.ts'
+
+const { n: _n, stop: _stop, stream_options: _streamOptions, ...sampling } = samplingFields
+
+const MAX_STOP_SEQUENCES = 64
+
+/** Body of POST /v1/messages; sampling fields beyond Anthropic's are extensions. */
+export const messageFields = z.object({
+  ...sampling,
+  temperature: optional(field.number(0, 1)),
+  max_tokens: optional(field.integer(1, Number.MAX_SAFE_INTEGER)),
+  system: field.any(),
+  messages: field.any(),
+  tools: field.any(),
+  tool_choice: field.any(),
+  thinking: field.any(),
+  output_config: optional(
+    z.object({ effort: optional(field.string()), format: field.any() }, 'an object'),
+  ),
+  stop_sequences: field.any(),
+  enable_thinking: optional(field.boolean()),
+  reasoning_effort: optional(field.string()),
+  truncate_sequence: optional(field.boolean()),
+})
+
+export interface MessageRequest {
+  job: GenerateJob & { prompt: ChatPrompt }
+  stream: boolean
+  format: MessageFormat
+  /** Types of server-side tools that the model is not told of. */
+  leftTools: string[]
+}
+
+/**
+ * Turns the body of POST /v1/messages, or of its `count_tokens`, into a job.
+ * @throws ApiError 400 naming the field; EngineError when no model has the name
+ */
+export function messageRequest(body: JsonObject, models: ModelInfo[]): MessageRequest {
+  const request = parseFields(messageFields, body)
+  const model = resolveModel(models, request.model)
+  const { tools, left } = toTools(request.tools)
+  const messages = toTurns(request.system, request.messages)
+  const thinking = toThinking(request)
+  const grammar = toGrammar(request.output_config?.format)
+  const job: MessageRequest['job'] = {
+    model: model.id,
+    prompt: {
+      kind: 'chat',
+      messages,
+      ...(tools.length > 0 && { tools }),
+      ...toToolChoice(request.tool_choice, tools),
+      ...reasoningOf(thinking),
+      // The client has begun the answer.
+      ...(messages.at(-1)?.role === 'assistant' && { addGenerationPrompt: false }),
+    },
+    n: 1,
+    sampling: toSampling(request, model),
+    stop: toStopSequences(request.stop_sequences),
+    ...(request.max_tokens !== undefined && { maxTokens: request.max_tokens }),
+    ...(thinking.budget !== undefined && { maxReasoningTokens: thinking.budget }),
+    ...(grammar !== undefined && { grammar }),
+    ...(request.truncate_sequence && { truncatePrompt: true }),
+    ...(request.ignore_eos && { ignoreEos: true }),
+  }
+  return {
+    job,
+    stream: request.stream ?? false,
+    format: { showThinking: thinking.show, maxTokens: request.max_tokens },
+    leftTools: left,
+  }
+}
+
+function reasoningOf({ enabled, effort }: Thinking): Pick<ChatPrompt, 'reasoning'> {
+  const reasoning = {
+    ...(enabled !== undefined && { enabled }),
+    ...(effort !== undefined && { effort }),
+  }
+  return Object.keys(reasoning).length > 0 ? { reasoning } : {}
+}
+
+function toGrammar(format: unknown): Grammar | undefined {
+  if (format === undefined || format === null) return undefined
+  const at = 'output_config.format'
+  if (!isObject(format)) throw invalidValue(at, format, 'an object')
+  if (format.type !== 'json_schema') {
+    throw invalidValue(`${at}.type`, format.type ?? undefined, "'json_schema'")
+  }
+  if (!isObject(format.schema)) {
+    throw invalidValue(`${at}.schema`, format.schema ?? undefined, 'a JSON schema object')
+  }
+  return { type: 'json_schema', schema: format.schema as JsonObject }
+}
+
+function toStopSequences(stop: unknown): string[] {
+  if (stop === undefined || stop === null) return []
+  if (!Array.isArray(stop) || stop.length > MAX_STOP_SEQUENCES) {
+    throw invalidValue('stop_sequences', stop, `an array of up to ${MAX_STOP_SEQUENCES} strings`)
+  }
+  return stop.map((value: unknown, i) => {
+    if (typeof value === 'string' && value !== '') return value
+    throw invalidRequest(
+      `stop_sequences[${i}]`,
+      `'stop_sequences[${i}]' must be a non-empty string.`,
+    )
+  })
+}

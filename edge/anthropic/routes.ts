@@ -1,0 +1,70 @@
+import type { Context, Hono } from 'hono'
+import { readRun } from '../collect.ts'
+import type { AppDeps } from '../deps.ts'
+import { EngineError } from '../engine.ts'
+import { fromEngineError, internalError } from '../errors.ts'
+import { readJsonObject } from '../requestBody.ts'
+import type { AppEnv } from '../requestScope.ts'
+import { replyOf, startRun, streamRun } from '../runRoute.ts'
+import { anthropicParam } from './errorBody.ts'
+import { type MessageRequest, messageRequest } from './messageRequest.ts'
+import { createMessageCollector } from './messageResponse.ts'
+import { createMessageStream } from './messageStream.ts'
+
+/** Paths whose failures are told in Anthropic's words. */
+export const anthropicPaths = ['/messages', '/messages/count_tokens']
+
+/** Adds Anthropic's Messages routes. */
+export function addAnthropicRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
+  app.post('/messages', c =>
+    told(async () => {
+      const { job, stream, format } = await readRequest(c, deps)
+      const run = await startRun(c, deps, job)
+      const reply = replyOf(deps, 'msg_', run)
+      if (stream) {
+        const { accepted } = run
+        const requestId = c.var.scope.id
+        return streamRun(c, deps, run, createMessageStream({ reply, accepted, requestId }, format))
+      }
+      const { take, result } = createMessageCollector(reply, format)
+      const { message, usage } = await readRun(run, take, result)
+      c.var.scope.completionTokens = usage.completionTokens
+      return c.json(message)
+    }),
+  )
+
+  app.post('/messages/count_tokens', c =>
+    told(async () => {
+      const { job } = await readRequest(c, deps)
+      const { model, prompt } = job
+      const tokenize = { model, prompt, countOnly: true }
+      const { count } = await deps.engine.tokenize(tokenize, c.req.raw.signal)
+      return c.json({ input_tokens: count })
+    }),
+  )
+}
+
+async function readRequest(
+  c: Context<AppEnv>,
+  { engine, limits }: AppDeps,
+): Promise<MessageRequest> {
+  const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+  const request = messageRequest(body, await engine.models())
+  const { leftTools } = request
+  if (leftTools.length > 0) {
+    // Said, not refused: agents list tools of Anthropic's servers whether or not they are needed.
+    c.var.scope.warnings.push(`tools left out: ${[...new Set(leftTools)].join(', ')}`)
+  }
+  return request
+}
+
+/** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
+async function told<T>(handler: () => Promise<T>): Promise<T> {
+  try {
+    return await handler()
+  } catch (error) {
+    if (!(error instanceof Error)) throw internalError(error)
+    if (!(error instanceof EngineError)) throw error
+    throw fromEngineError(error.toData(), anthropicParam)
+  }
+}
