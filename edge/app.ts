@@ -4,8 +4,9 @@ import { getPath } from 'hono/utils/url'
 import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
 import { addAnthropicRoutes, anthropicPaths } from './anthropic/routes.ts'
 import { createAuth } from './auth.ts'
+import { addCancelRoute } from './cancelRoute.ts'
 import { answerOptions, setCorsHeaders } from './cors.ts'
-import type { AppDeps } from './deps.ts'
+import type { AppDeps, RouteDeps } from './deps.ts'
 import { EngineError } from './engine.ts'
 import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
 import { errorBody } from './openai/errorBody.ts'
@@ -41,19 +42,23 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
     setCorsHeaders(deps.cors.origins, c.req.raw, headers)
     if (scope.streaming) return
-    const gone = status === CLIENT_CLOSED_REQUEST
-    scope.end(gone ? 'client_disconnected' : status < 400 ? 'completed' : 'error', status)
+    scope.end(status < 400 ? 'completed' : 'error', status)
   })
 
   app.use(async (c, next) => {
     if (c.req.method === 'OPTIONS') return answerOptions(c.req.raw, allowedMethods(app, c.req.path))
-    if (!openPaths.includes(c.req.path)) await authenticate(c.req.raw)
+    if (!openPaths.includes(c.req.path)) {
+      const client = await authenticate(c.req.raw)
+      if (client !== undefined) c.var.scope.identify(client)
+    }
     return next()
   })
 
-  addServiceRoutes(app, deps)
-  addOpenaiRoutes(app, deps)
-  addAnthropicRoutes(app, deps)
+  const routeDeps: RouteDeps = deps
+  addServiceRoutes(app)
+  addOpenaiRoutes(app, routeDeps)
+  addAnthropicRoutes(app, routeDeps)
+  addCancelRoute(app)
 
   app.notFound(c => {
     throw noRoute(c.req.raw, allowedMethods(app, c.req.path))
@@ -61,7 +66,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   app.onError((error, c) => {
     // Whatever broke after the client left is a consequence of that.
-    if (c.req.raw.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+    if (c.req.raw.signal.aborted) {
+      c.var.scope.end('client_disconnected', CLIENT_CLOSED_REQUEST)
+      return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+    }
     const { data } = toApiError(error)
     if (data.status === 500) c.var.scope.reportInternalError(error)
     const isAnthropic = anthropicPaths.includes(c.req.path)

@@ -19,6 +19,9 @@ export interface AppDeps {
   strictOpenai: boolean
 }
 
+/** What routes get: each request brings its own engine, `scope.engine`, which stays within what its client may do. */
+export type RouteDeps = Omit<AppDeps, 'engine'>
+
 /** How a request ended, as far as the client could see. */
 export type RequestEnd = 'completed' | 'error' | 'client_disconnected'
 

@@ -59,7 +59,8 @@ const outcomes: Record<EngineErrorKind, Outcome> = {
   },
   invalid_grammar: { status: 400, type: 'invalid_request_error', code: 'invalid_grammar' },
   conflict: { status: 409, type: 'invalid_request_error', code: 'conflict' },
-  cancelled: { status: 409, type: 'invalid_request_error', code: 'cancelled' },
+  // Clients try 409 again, which would undo it; Google's APIs answer with this number too (google.rpc.Code CANCELLED).
+  cancelled: { status: 499, type: 'invalid_request_error', code: 'cancelled' },
   busy: { status: 429, type: 'rate_limit_error', code: 'queue_full' },
   loading: { status: 503, type: 'server_error', code: 'model_loading' },
   draining: { status: 503, type: 'server_error', code: 'server_shutting_down' },

@@ -1,4 +1,5 @@
-import type { Accepted, Engine, GenerateEvent, GenerateJob } from './engine.ts'
+import type { Accepted, GenerateEvent, GenerateJob } from './engine.ts'
+import type { RequestScope } from './requestScope.ts'
 
 /** An accepted job and the switch that ends it. */
 export interface JobRun {
@@ -12,15 +13,12 @@ export interface JobRun {
 }
 
 /**
- * Submits a job that lives no longer than its client.
- * @param clientSignal aborts when the client goes away, also while the job is being admitted
- * @throws EngineError from `submit`
+ * Submits a request's job, which lives no longer than its client.
+ * @throws EngineError and ApiError from `submit`
  */
-export async function startJob(
-  engine: Engine,
-  job: GenerateJob,
-  clientSignal: AbortSignal,
-): Promise<JobRun> {
+export async function startJob(scope: RequestScope, job: GenerateJob): Promise<JobRun> {
+  const { engine, signal: clientSignal } = scope
+  scope.model = job.model
   const controller = new AbortController()
   const release = () => clientSignal.removeEventListener('abort', abort)
   const abort = () => {
@@ -31,6 +29,7 @@ export async function startJob(
   else clientSignal.addEventListener('abort', abort)
   try {
     const accepted = await engine.submit(job, controller.signal)
+    scope.promptTokens = accepted.promptTokens
     return {
       accepted,
       events: accepted.events[Symbol.asyncIterator](),

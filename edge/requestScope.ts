@@ -1,3 +1,5 @@
+import type { Client } from './client.ts'
+import { ClientEngine } from './clientEngine.ts'
 import type { AppDeps, RequestEnd } from './deps.ts'
 
 /** Probes and static pages would drown the log. */
@@ -5,9 +7,13 @@ const housekeeping = new Set(['/', '/health', '/ready'])
 
 const MAX_REQUEST_ID_LENGTH = 128
 
-/** What is known about one request while it runs: its id, its clock and its log line. */
+/** What is known about one request while it runs: its id, its client, its clock and its log line. */
 export class RequestScope {
   readonly id: string
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal
+  /** For everything the request asks of the engine. */
+  engine: ClientEngine
   readonly #deps: AppDeps
   readonly #method: string
   readonly #path: string
@@ -23,6 +29,8 @@ export class RequestScope {
 
   constructor(deps: AppDeps, request: Request, path: string) {
     this.id = incomingId(request) ?? `req_${deps.newId()}`
+    this.signal = request.signal
+    this.engine = new ClientEngine(deps.engine, this.id, undefined)
     this.#deps = deps
     this.#method = request.method
     this.#path = path
@@ -34,6 +42,11 @@ export class RequestScope {
         path: this.#path,
       })
     }
+  }
+
+  /** Tells whose request it is. */
+  identify(client: Client): void {
+    this.engine = new ClientEngine(this.#deps.engine, this.id, client)
   }
 
   get elapsedMs(): number {

@@ -74,6 +74,7 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       numActive++
       const jobId = `scripted-${jobs.length}`
       const controller = new AbortController()
+      controller.signal.addEventListener('abort', turn.leave)
       running.set(jobId, { job, controller })
       let active = true
       const end = (completed: boolean) => {

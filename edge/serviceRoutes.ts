@@ -1,5 +1,4 @@
 import type { Hono } from 'hono'
-import type { AppDeps } from './deps.ts'
 import type { EngineHealth } from './engine.ts'
 import type { AppEnv } from './requestScope.ts'
 
@@ -7,11 +6,11 @@ import type { AppEnv } from './requestScope.ts'
 export const openPaths = ['/', '/health', '/ready']
 
 /** Adds liveness (the listener is up) and readiness (a model can answer). */
-export function addServiceRoutes(app: Hono<AppEnv>, { engine }: AppDeps): void {
+export function addServiceRoutes(app: Hono<AppEnv>): void {
   app.get('/', c => c.text('OK'))
   app.get('/health', c => c.text('OK'))
   app.get('/ready', async c => {
-    const health = await engine.health().catch(unreachable)
+    const health = await c.var.scope.engine.health().catch(unreachable)
     const { ready, reason, ...rest } = health
     const body = { status: ready ? 'ready' : (reason ?? 'failed'), ...rest }
     return ready ? c.json(body) : c.json(body, 503, { 'retry-after': '1' })

@@ -1,11 +1,12 @@
 import type { Context, Hono } from 'hono'
 import { readRun } from '../collect.ts'
-import type { AppDeps } from '../deps.ts'
+import type { RouteDeps } from '../deps.ts'
 import { EngineError } from '../engine.ts'
 import { fromEngineError, internalError } from '../errors.ts'
+import { startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv } from '../requestScope.ts'
-import { replyOf, startRun, streamRun } from '../runRoute.ts'
+import { replyOf, streamRun } from '../runRoute.ts'
 import { anthropicParam } from './errorBody.ts'
 import { type MessageRequest, messageRequest } from './messageRequest.ts'
 import { createMessageCollector } from './messageResponse.ts'
@@ -15,11 +16,11 @@ import { createMessageStream } from './messageStream.ts'
 export const anthropicPaths = ['/messages', '/messages/count_tokens']
 
 /** Adds Anthropic's Messages routes. */
-export function addAnthropicRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
+export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.post('/messages', c =>
     told(async () => {
       const { job, stream, format } = await readRequest(c, deps)
-      const run = await startRun(c, deps, job)
+      const run = await startJob(c.var.scope, job)
       const reply = replyOf(deps, 'msg_', run)
       if (stream) {
         const { accepted } = run
@@ -38,18 +39,16 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
       const { job } = await readRequest(c, deps)
       const { model, prompt } = job
       const tokenize = { model, prompt, countOnly: true }
-      const { count } = await deps.engine.tokenize(tokenize, c.req.raw.signal)
+      const { engine, signal } = c.var.scope
+      const { count } = await engine.tokenize(tokenize, signal)
       return c.json({ input_tokens: count })
     }),
   )
 }
 
-async function readRequest(
-  c: Context<AppEnv>,
-  { engine, limits }: AppDeps,
-): Promise<MessageRequest> {
+async function readRequest(c: Context<AppEnv>, { limits }: RouteDeps): Promise<MessageRequest> {
   const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
-  const request = messageRequest(body, await engine.models())
+  const request = messageRequest(body, await c.var.scope.engine.models())
   const { leftTools } = request
   if (leftTools.length > 0) {
     // Said, not refused: agents list tools of Anthropic's servers whether or not they are needed.

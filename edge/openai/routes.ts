@@ -1,11 +1,12 @@
-import type { Context, Hono } from 'hono'
+import type { Hono } from 'hono'
 import { collectRun } from '../collect.ts'
-import type { AppDeps } from '../deps.ts'
+import type { RouteDeps } from '../deps.ts'
 import { EngineError } from '../engine.ts'
 import { fromEngineError, internalError } from '../errors.ts'
+import { startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
-import type { AppEnv } from '../requestScope.ts'
-import { replyOf, startRun, streamRun } from '../runRoute.ts'
+import type { AppEnv, RequestScope } from '../requestScope.ts'
+import { replyOf, streamRun } from '../runRoute.ts'
 import { chatRequest } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
 import { createChatStream } from './chatStream.ts'
@@ -15,22 +16,22 @@ import { createCompletionStream } from './completionStream.ts'
 import { openaiParam } from './errorBody.ts'
 import { modelById, modelList } from './models.ts'
 
-type AppContext = Context<AppEnv>
-
 /** Adds OpenAI's chat, legacy completion and model routes. */
-export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
-  const { engine } = deps
-
-  app.get('/models', async c => c.json(modelList(await engine.models())))
+export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
+  app.get('/models', async c => c.json(modelList(await c.var.scope.engine.allowedModels())))
   app.get('/models/:id{.+}', async c =>
-    c.json(await told('messages', async () => modelById(await engine.models(), c.req.param('id')))),
+    c.json(
+      await told('messages', async () =>
+        modelById(await c.var.scope.engine.allowedModels(), c.req.param('id')),
+      ),
+    ),
   )
 
   app.post('/chat/completions', c =>
     told('messages', async () => {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
-      const { job, stream, format } = chatRequest(body, await engine.models(), deps)
-      const run = await startRun(c, deps, job)
+      const { job, stream, format } = chatRequest(body, await c.var.scope.engine.models(), deps)
+      const run = await startJob(c.var.scope, job)
       const reply = replyOf(deps, 'chatcmpl-', run)
       if (stream) return streamRun(c, deps, run, createChatStream(reply, format))
       const collected = await collectRun(run, format.numChoices)
@@ -42,9 +43,13 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: AppDeps): void {
   app.post('/completions', c =>
     told('prompt', async () => {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
-      const { job, stream, format } = completionRequest(body, await engine.models(), deps)
-      const echoes = await promptTexts(c, deps, job.model, format)
-      const run = await startRun(c, deps, job)
+      const { job, stream, format } = completionRequest(
+        body,
+        await c.var.scope.engine.models(),
+        deps,
+      )
+      const echoes = await promptTexts(c.var.scope, job.model, format)
+      const run = await startJob(c.var.scope, job)
       const reply = replyOf(deps, 'cmpl-', run)
       if (stream) return streamRun(c, deps, run, createCompletionStream(reply, format, echoes))
       const collected = await collectRun(run, format.prompts.length * format.candidates)
@@ -68,8 +73,7 @@ async function told<T>(promptField: 'messages' | 'prompt', handler: () => Promis
 
 /** The text of every prompt that is to be repeated; prompts of token ids have to be turned into text first. */
 async function promptTexts(
-  c: AppContext,
-  { engine }: AppDeps,
+  { engine, signal }: RequestScope,
   model: string,
   { echo, prompts }: CompletionFormat,
 ): Promise<string[]> {
@@ -78,7 +82,7 @@ async function promptTexts(
     prompts.map(prompt =>
       typeof prompt === 'string'
         ? prompt
-        : engine.detokenize({ model, tokens: prompt, skipSpecialTokens: false }, c.req.raw.signal),
+        : engine.detokenize({ model, tokens: prompt, skipSpecialTokens: false }, signal),
     ),
   )
 }

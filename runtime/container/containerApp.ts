@@ -39,7 +39,7 @@ const statuses: Record<EngineErrorKind, number> = {
   unreachable_media: 400,
   invalid_grammar: 400,
   conflict: 409,
-  cancelled: 409,
+  cancelled: 499,
   busy: 429,
   loading: 503,
   draining: 503,

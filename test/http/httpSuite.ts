@@ -1,4 +1,5 @@
 import { describe, test } from 'vitest'
+import { cancelCases } from './cancelCases.ts'
 import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
 import { errorCases } from './errorCases.ts'
@@ -21,6 +22,7 @@ const suite: Record<string, HttpCase[]> = {
   streams: streamCases,
   disconnects: disconnectCases,
   messages: messageCases,
+  cancelling: cancelCases,
 }
 
 /** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */
