@@ -88,6 +88,17 @@ export async function startServer(
   return Object.assign(running, { origin: `http://127.0.0.1:${port}` })
 }
 
+/** Starts `mistralrs ARGS`, whichever command of those that listen, on a free port and waits until it is ready. */
+export async function startListening(...args: string[]): Promise<Running & { url: string }> {
+  const running = new Running(process.execPath, [
+    main,
+    ...args,
+    ...['--host', '127.0.0.1', '--port', '0'],
+  ])
+  const [, url = ''] = await running.waitFor(/(?:Server|Container) listening on (\S+)\n/)
+  return Object.assign(running, { url })
+}
+
 /** Whether tests of the default model can run; says why not. */
 export function hasDefaultModel(): boolean {
   const path = join(modelFolder(), DEFAULT_MODEL.file)

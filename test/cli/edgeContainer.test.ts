@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually } from '../http/httpSuite.ts'
 import { selfSigned } from '../http/selfSigned.ts'
 import {
   chatRequest,
   main,
   mistralrs,
-  Running,
+  type Running,
   type RunningServer,
+  startListening,
   startServer,
   tinyModel,
 } from './command.ts'
@@ -38,11 +38,9 @@ afterAll(() => {
 const started: Running[] = []
 
 async function startContainer(...args: string[]): Promise<Running & { url: string }> {
-  const common = ['--host', '127.0.0.1', '--port', '0', '-m', tinyModel, '--seed', '1']
-  const running = new Running(process.execPath, [main, 'container', ...common, ...args])
+  const running = await startListening('container', '-m', tinyModel, '--seed', '1', ...args)
   started.push(running)
-  const [, url = ''] = await running.waitFor(/Container listening on (https?:\/\/\S+)\n/)
-  return Object.assign(running, { url })
+  return running
 }
 
 async function startEdge(...args: string[]): Promise<RunningServer> {
@@ -134,13 +132,8 @@ describe.concurrent('edge and container', () => {
       detail: expect.stringMatching(/1 of 2/),
     })
     await two.end('SIGKILL')
-    let status = 0
-    await eventually(() => {
-      fetch(edge.origin + chatPath, chatRequest({})).then(response => {
-        status = response.status
-      })
-      return status === 502
-    })
+    const status = async () => (await fetch(edge.origin + chatPath, chatRequest({}))).status
+    await expect.poll(status, { timeout: 5000 }).toBe(502)
     await edge.end('SIGTERM')
   })
 })

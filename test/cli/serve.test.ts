@@ -12,9 +12,6 @@ import {
 
 const tiny = ['-m', tinyModel, '--seed', '1']
 const chatPath = '/v1/chat/completions'
-/** As long as the tiny model's context allows: about half a second. */
-const long = { stream: true, max_tokens: 1900, logit_bias: {} }
-
 async function modelIds(response: Response): Promise<string[]> {
   const { data } = (await response.json()) as { data: { id: string }[] }
   return data.map(({ id }) => id)
@@ -81,46 +78,10 @@ describe('a server', () => {
   })
 })
 
-describe.concurrent('the end', () => {
-  test('SIGTERM lets a running stream finish and refuses new requests', async () => {
-    const server = await startServer(tiny)
-    const response = await fetch(server.origin + chatPath, chatRequest(long))
-    server.child.kill('SIGTERM')
-    await server.waitFor(/Shutting down/)
-    const refused = await fetch(server.origin + chatPath, chatRequest({})).catch(() => undefined)
-    // The stream may be over by now, and the port closed with it.
-    if (refused !== undefined) expect(refused.status).toBe(503)
-    const text = await readStream(response)
-    expect(text).toMatch(/"finish_reason":"(length|stop)"/)
-    expect(text).toMatch(/data: \[DONE\]\n\n$/)
-    expect(await server.ended).toMatchObject({ code: 0, stderr: '' })
-  })
-
-  test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('a second %s ends it at once', async (signal, exitCode) => {
-    const server = await startServer(tiny)
-    // Its reader does not read, so this stream is not over before the server gives up on it.
-    const bodies = [1, 2, 3, 4].map(() =>
-      chatRequest({ ...long, n: 8, logprobs: true, top_logprobs: 20 }),
-    )
-    const streams = await Promise.all(bodies.map(body => fetch(server.origin + chatPath, body)))
-    server.child.kill(signal)
-    await server.waitFor(/Shutting down/)
-    await new Promise(resolve => setTimeout(resolve, 200))
-    const startMs = performance.now()
-    server.child.kill(signal)
-    expect((await server.ended).code).toBe(exitCode)
-    expect(performance.now() - startMs).toBeLessThan(1000)
-    await Promise.allSettled(streams.map(stream => stream.body?.cancel()))
-  })
-
-  test('a signal while it loads ends it too', async () => {
-    const server = new Running(process.execPath, [main, 'serve', '-v', '--port', '0', ...tiny])
-    await server.waitFor(/bound to port/)
-    expect((await server.end('SIGTERM')).code).toBe(0)
-  })
+test('a signal while it loads ends it', async () => {
+  const server = new Running(process.execPath, [main, 'serve', '-v', '--port', '0', ...tiny])
+  await server.waitFor(/bound to port/)
+  expect((await server.end('SIGTERM')).code).toBe(0)
 })
 
 test('keys, origins, names and limits of the command line reach the app', async () => {
