@@ -17,6 +17,7 @@ import {
 import type { PlanOptions } from './plan.ts'
 import type { RunOptions } from './run.ts'
 import type { ServeOptions } from './serve.ts'
+import { addTlsOptions } from './tlsOptions.ts'
 import { collectUpstream } from './upstreamOption.ts'
 
 /**
@@ -63,19 +64,19 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
     ),
   ).option('--served-model-name <name>', 'id clients use instead of -m', nonEmpty)
 
-  modelCommand<ContainerOptions>(
+  const container = modelCommand<ContainerOptions>(
     'container',
     'run a model for edges, behind HTTP/2 and HTTP/1.1',
     { maxSeqs: 32 },
     async () => (await import('./container.ts')).container,
   )
+  container
     .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 8443)
     .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
-    .option('--tls-cert <file>', 'certificate chain (PEM)', nonEmpty)
-    .option('--tls-key <file>', 'its private key (PEM)', nonEmpty)
     .option('--secret-file <file>', 'serve only edges that know what it holds', nonEmpty)
     .option('--max-body-mb <n>', 'largest job in MiB', integer(1, 4096), 64)
     .option('--served-model-name <name>', 'id clients use instead of -m', nonEmpty)
+  addTlsOptions(container)
 
   const edge = program
     .command('edge')
@@ -153,11 +154,12 @@ function list(flags: string, description: string, minimum: number, value: number
 
 /** Options of every command that serves clients. */
 function addHttpOptions(command: Command): Command {
-  return command
+  command
     .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
     .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
     .addOption(several('--api-key <key>', 'accept only this key (repeatable)'))
     .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)'))
     .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
     .option('--strict-openai', "OpenAI's defaults where this server's differ")
+  return addTlsOptions(command)
 }

@@ -3,14 +3,13 @@ import { DetachedJobs } from '../engine/detachedJobs.ts'
 import { listen } from '../host/listen.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
-import { readOption, readSecretFile } from './secretFile.ts'
+import { readSecretFile } from './secretFile.ts'
 import { describeFailure, isLoopback, urlHost } from './serverProcess.ts'
+import { readTls, type TlsOptions } from './tlsOptions.ts'
 
-export interface ContainerOptions extends ModelServerOptions {
+export interface ContainerOptions extends ModelServerOptions, TlsOptions {
   port: number
   host: string
-  tlsCert?: string
-  tlsKey?: string
   secretFile?: string
   maxBodyMb: number
 }
@@ -42,18 +41,4 @@ export async function container(options: ContainerOptions): Promise<number> {
       }
     },
   )
-}
-
-async function readTls({
-  tlsCert,
-  tlsKey,
-}: ContainerOptions): Promise<{ cert: string; key: string } | undefined> {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined
-  if (tlsCert === undefined || tlsKey === undefined) {
-    throw new Error('--tls-cert and --tls-key need each other')
-  }
-  return {
-    cert: await readOption('--tls-cert', tlsCert),
-    key: await readOption('--tls-key', tlsKey),
-  }
 }

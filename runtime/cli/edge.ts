@@ -9,8 +9,9 @@ import {
   keepAliveMs,
   shutdownSignal,
 } from './serverProcess.ts'
+import { readTls, type TlsOptions } from './tlsOptions.ts'
 
-export interface EdgeOptions {
+export interface EdgeOptions extends TlsOptions {
   upstream: string[]
   upstreamCa?: string
   secretFile?: string
@@ -34,6 +35,7 @@ export async function edge(options: EdgeOptions): Promise<number> {
     ...(upstreamCa !== undefined && { ca: await readOption('--upstream-ca', upstreamCa) }),
     host: options.host,
     port: options.port,
+    tls: await readTls(options),
     apiKeys: options.apiKey,
     corsOrigins: options.corsOrigin.length > 0 ? options.corsOrigin : ['*'],
     maxBodyBytes: options.maxBodyMb * 2 ** 20,

@@ -3,8 +3,9 @@ import { serveApp } from '../host/serveApp.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
 import { announceApi, describeFailure, keepAliveMs } from './serverProcess.ts'
+import { readTls, type TlsOptions } from './tlsOptions.ts'
 
-export interface ServeOptions extends ModelServerOptions {
+export interface ServeOptions extends ModelServerOptions, TlsOptions {
   port: number
   host: string
   apiKey: string[]
@@ -16,6 +17,7 @@ export interface ServeOptions extends ModelServerOptions {
 /** `mistralrs serve`: the HTTP API and the model in one process. */
 export async function serve(options: ServeOptions): Promise<number> {
   const log = createLog(options.verbose > 0 ? 'debug' : 'info', process.stdout)
+  const tls = await readTls(options)
   return runModelServer(
     options,
     log,
@@ -24,6 +26,7 @@ export async function serve(options: ServeOptions): Promise<number> {
         engine: new DetachedJobs(registry),
         host: options.host,
         port: options.port,
+        tls,
         apiKeys: options.apiKey,
         corsOrigins: options.corsOrigin.length > 0 ? options.corsOrigin : ['*'],
         maxBodyBytes: options.maxBodyMb * 2 ** 20,

@@ -50,13 +50,14 @@ export function urlHost(host: string): string {
 
 /** Says where the API is, and warns when it is open to everybody. */
 export function announceApi(
-  { host, apiKey }: { host: string; apiKey: string[] },
+  { host, apiKey, tlsCert }: { host: string; apiKey: string[]; tlsCert?: string },
   port: number,
   log: Log,
 ): void {
   const local = host === '0.0.0.0' ? 'localhost' : host === '::' ? '[::1]' : urlHost(host)
-  log.info(`Server listening on http://${urlHost(host)}:${port}`)
-  log.info(`OpenAI-compatible API: http://${local}:${port}/v1`)
+  const scheme = tlsCert === undefined ? 'http' : 'https'
+  log.info(`Server listening on ${scheme}://${urlHost(host)}:${port}`)
+  log.info(`OpenAI-compatible API: ${scheme}://${local}:${port}/v1`)
   if (apiKey.length === 0 && !isLoopback(host)) {
     log.warn(
       `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +

@@ -1,12 +1,15 @@
 import { createApp } from '../../edge/app.ts'
 import type { Engine } from '../../edge/engine.ts'
 import { randomId } from '../../edge/randomId.ts'
+import type { Tls } from './httpServers.ts'
 import { type Listener, listen } from './listen.ts'
 
 export interface ServeAppOptions {
   engine: Engine
   host: string
   port: number
+  /** Undefined: clear text. */
+  tls: Tls | undefined
   apiKeys: string[]
   corsOrigins: string[]
   maxBodyBytes: number
@@ -31,5 +34,6 @@ export function serveApp(options: ServeAppOptions): Promise<Listener> {
       if (entry.event === 'internal_error') options.onInternalError(entry.error)
     },
   })
-  return listen(app.fetch, { host: options.host, port: options.port, callers: 'clients' })
+  const { host, port, tls } = options
+  return listen(app.fetch, { host, port, callers: 'clients', ...(tls && { tls }) })
 }

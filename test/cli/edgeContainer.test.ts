@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { selfSigned } from '../http/selfSigned.ts'
 import {
@@ -83,11 +85,17 @@ describe.concurrent('edge and container', () => {
     const tls = ['--tls-cert', at('cert.pem'), '--tls-key', at('key.pem')]
     const container = await startContainer(...tls)
     expect(container.url).toMatch(/^https:/)
-    const edge = await startEdge('--upstream', container.url, '--upstream-ca', at('cert.pem'))
+    const upstream = ['--upstream', container.url, '--upstream-ca', at('cert.pem')]
+    const edge = await startEdge(...upstream)
     expect((await fetch(edge.origin + chatPath, chatRequest({ max_tokens: 3 }))).status).toBe(200)
+    const front = await startListening('edge', ...upstream, ...tls)
+    started.push(front)
+    const session = connectHttp2(front.url, { ca: certificate?.cert ?? '' })
+    expect(await text(session.request({ ':path': '/ready' }))).toContain('"ready"')
+    session.close()
     const stranger = await startEdge('--upstream', container.url)
     expect((await fetch(`${stranger.origin}/ready`)).status).toBe(503)
-    for (const process of [edge, stranger, container]) await process.end('SIGTERM')
+    for (const process of [front, edge, stranger, container]) await process.end('SIGTERM')
   })
 
   test('with another secret: 502, and not ready', async () => {
@@ -144,6 +152,7 @@ describe.concurrent('mistakes', () => {
     ['no address', ['edge', '--upstream', 'gpu-0'], 'https://gpu-0:8443', 2],
     ['no port', ['edge', '--upstream', 'http://a', '--port', 'x'], '0 to 65535', 2],
     ['half a certificate', ['container', '--tls-cert', 'cert.pem'], 'need each other', 1],
+    ['half of one for serve', ['serve', '--tls-key', 'key.pem'], 'need each other', 1],
     ['no secret', ['container', '--secret-file', 'nowhere'], '--secret-file', 1],
     [
       'an empty secret',
