@@ -12,11 +12,20 @@ export interface Choice {
   index: number
   text: string
   reasoning: string
+  toolCalls: ToolCall[]
+  /** Of text and calls, in order. */
   logprobs: TokenLogprob[]
   reasoningLogprobs: TokenLogprob[]
   /** Of the first choice of a prompt; the others share them. */
   promptLogprobs: TokenLogprob[]
   reason: FinishReason
+}
+
+/** A call whose pieces are joined; `id` is 24 letters and digits. */
+export interface ToolCall {
+  id: string
+  name: string
+  arguments: string
 }
 
 export interface Collected {
@@ -82,6 +91,12 @@ function addToChoice(choice: Choice, event: GenerateEvent & { index: number }): 
   } else if (event.kind === 'reasoning') {
     choice.reasoning += event.text
     if (event.logprobs) choice.reasoningLogprobs.push(...event.logprobs)
+  } else if (event.kind === 'tool_call_delta') {
+    const { id = '', name = '', arguments: text } = event
+    const call = choice.toolCalls[event.call]
+    if (call === undefined) choice.toolCalls[event.call] = { id, name, arguments: text }
+    else call.arguments += text
+    if (event.logprobs) choice.logprobs.push(...event.logprobs)
   } else if (event.kind === 'prompt_logprobs') choice.promptLogprobs.push(...event.logprobs)
   else if (event.kind === 'finish') choice.reason = event.reason
 }
@@ -96,6 +111,7 @@ function emptyChoice(index: number): Choice {
     index,
     text: '',
     reasoning: '',
+    toolCalls: [],
     logprobs: [],
     reasoningLogprobs: [],
     promptLogprobs: [],

@@ -24,6 +24,9 @@ export const field = {
   },
   positiveNumber: () => z.number('a number above 0').gt(0, 'a number above 0'),
   object: () => z.record(z.string(), z.unknown(), 'an object'),
+  /** Text of one of these words. */
+  oneOf: <const T extends readonly string[]>(...words: T) =>
+    z.enum(words, `one of ${words.join(', ')}`),
   /** Checked by its user, who knows more than a type. */
   any: () => z.unknown().optional(),
 }
@@ -38,8 +41,31 @@ export function parseFields<T extends z.ZodType>(schema: T, body: unknown): z.in
   const result = schema.safeParse(body)
   if (result.success) return result.data
   const [issue] = result.error.issues
-  const path = issue?.path ?? []
-  throw invalidValue(jsonPath(path), valueAt(body, path), issue?.message ?? 'a valid value')
+  const { path, message } = issue ? mostTelling(issue) : { path: [], message: 'a valid value' }
+  throw invalidValue(jsonPath(path), valueAt(body, path) ?? undefined, message)
+}
+
+type Issue = z.core.$ZodIssue
+
+/** Of the shapes a value could have, the one it got furthest with, among those of its `type`; the first of equals. */
+function mostTelling(issue: Issue): { path: PropertyKey[]; message: string } {
+  const { path, message } = issue
+  if (issue.code !== 'invalid_union') return { path, message }
+  const ofType = issue.errors.filter(issues => !issues.some(isWrongType))
+  const best = deepest(ofType) ?? deepest(issue.errors)
+  return best ? { path: [...path, ...best.path], message: best.message } : { path, message }
+}
+
+/** Undefined when the value is of none of the shapes at all. */
+function deepest(shapes: Issue[][]) {
+  const [best] = shapes
+    .flatMap(([first]) => (first ? mostTelling(first) : []))
+    .toSorted((a, b) => b.path.length - a.path.length)
+  return best !== undefined && best.path.length > 0 ? best : undefined
+}
+
+function isWrongType({ code, path }: Issue): boolean {
+  return code === 'invalid_value' && path.length === 1 && path[0] === 'type'
 }
 
 /** @param expected completes "Expected …" */

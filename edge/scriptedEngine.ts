@@ -68,6 +68,7 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       const model = resolveModel(models, job.model)
       const prompts = promptTokens(job)
       refuseIfNotReady(model, options)
+      refuseMedia(model, job)
       refuseIfTooLong(model, job, prompts)
       const turn = turnstile.enter()
       jobs.push(job)
@@ -193,8 +194,10 @@ function promptTokens({ prompt }: GenerateJob): number[][] {
   return prompt.prompts.map(p => (typeof p === 'string' ? scriptedTokens(p) : p))
 }
 
-function renderChat({ messages, tools, templateOptions }: ChatPrompt): string {
-  const head = [tools, templateOptions].flatMap(part => (part ? [`${JSON.stringify(part)}\n`] : []))
+function renderChat({ messages, tools, reasoning, templateOptions }: ChatPrompt): string {
+  const head = [tools, reasoning, templateOptions].flatMap(part =>
+    part ? [`${JSON.stringify(part)}\n`] : [],
+  )
   const turns = messages.map(({ role, ...rest }) => `${role}: ${JSON.stringify(rest)}\n`)
   return [...head, ...turns, 'assistant:'].join('')
 }
@@ -206,6 +209,20 @@ function refuseIfNotReady({ id, status }: ModelInfo, { failSubmit }: ScriptedOpt
       kind: 'loading',
       message: `The model '${id}' is still loading.`,
       retryAfterMs: 2000,
+    })
+  }
+}
+
+function refuseMedia({ inputModalities }: ModelInfo, { prompt }: GenerateJob): void {
+  if (prompt.kind !== 'chat') return
+  for (const [m, { content }] of prompt.messages.entries()) {
+    if (!Array.isArray(content)) continue
+    const at = content.findIndex(({ type }) => type !== 'text' && !inputModalities.includes(type))
+    if (at < 0) continue
+    throw new EngineError({
+      kind: 'unsupported_media',
+      message: `This model does not read content of type '${content[at]?.type}'.`,
+      param: `prompt.messages.${m}.content.${at}`,
     })
   }
 }

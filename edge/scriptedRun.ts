@@ -14,7 +14,7 @@ export interface ScriptedRunOptions {
   reply?: (prompt: string, choice: number) => string
   /** Plays exactly these events, a list for each step, instead of any text. */
   events?: EventBody[][]
-  /** Sent as reasoning before the text when the template option `enable_thinking` is true. */
+  /** Sent as reasoning before the text when the job asks for it. */
   reasoning?: string
   promptDelayMs?: number
   stepDelayMs?: number
@@ -110,7 +110,7 @@ function createChoice(
   index: number,
   j: number,
 ) {
-  const thinks = job.prompt.kind === 'chat' && job.prompt.templateOptions?.enable_thinking === true
+  const thinks = job.prompt.kind === 'chat' && job.prompt.reasoning?.enabled === true
   let reasoning = thinks ? (options.reasoning ?? 'Let me think.') : ''
   const maxTokens = job.maxTokens ?? (model.maxModelLen ?? 4096) - prompt.length
   const choice = new ScriptedChoice(job, replyTokens(job, options, prompt, j), maxTokens)

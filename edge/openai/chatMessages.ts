@@ -1,127 +1,152 @@
+import { z } from 'zod'
 import type { ChatMessage } from '../engine.ts'
-import { invalidRequest, unsupported } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { unsupported } from '../errors.ts'
+import { field, optional } from '../schema.ts'
+import { mixedContent, textContent, toContent } from './contentParts.ts'
 
-const ROLES = ['system', 'developer', 'user', 'assistant', 'tool']
+const functionCall = z.object(
+  {
+    name: field.string().min(1, 'a function name'),
+    arguments: optional(argumentsField()),
+    /** What some models call their arguments, and clients pass on. */
+    parameters: optional(argumentsField()),
+  },
+  'an object',
+)
+
+/** Arguments are JSON in a string; clients that keep them parsed are understood too. */
+function argumentsField() {
+  return z.union([field.string(), field.object()], { error: 'a string of JSON' })
+}
+
+const toolCall = z.discriminatedUnion(
+  'type',
+  [
+    z.object({
+      type: z.literal('function').nullish(),
+      id: optional(field.string()),
+      function: functionCall,
+    }),
+    z.object({
+      type: z.literal('custom'),
+      id: optional(field.string()),
+      custom: z.object({ name: field.string(), input: field.string() }, 'an object'),
+    }),
+  ],
+  "'function' or 'custom'",
+)
+
+const name = optional(field.string())
+
+const message = z.discriminatedUnion(
+  'role',
+  [
+    z.object({ role: z.literal('system'), content: textContent, name }),
+    z.object({ role: z.literal('developer'), content: textContent, name }),
+    z.object({ role: z.literal('user'), content: mixedContent, name }),
+    z.object({
+      role: z.literal('assistant'),
+      content: optional(textContent),
+      name,
+      refusal: optional(field.string()),
+      reasoning_content: optional(field.string()),
+      reasoning: optional(field.string()),
+      tool_calls: optional(z.array(toolCall, 'an array of tool calls')),
+      function_call: optional(functionCall),
+      audio: field.any(),
+    }),
+    z.object({
+      role: z.literal('tool'),
+      // A tool that has nothing to say is common; a turn without content in another role is a mistake.
+      content: optional(mixedContent),
+      name,
+      tool_call_id: optional(field.string()),
+    }),
+    z.object({
+      role: z.literal('function'),
+      content: optional(textContent),
+      name: field.string(),
+    }),
+  ],
+  'one of system, developer, user, assistant, tool, function',
+)
+
+type Message = z.infer<typeof message>
+type Assistant = Extract<Message, { role: 'assistant' }>
+
+/** The field `messages`: turns, or a bare string, which is one user turn. */
+export const messagesField = z.union(
+  [field.string(), z.array(message).min(1, 'a string or an array of at least one message')],
+  { error: 'a string or an array of at least one message' },
+)
 
 /**
- * Turns the `messages` of a request into the engine's. A bare string is one user turn.
- * @throws ApiError 400 naming the message and its field
+ * Turns the `messages` of a request into the engine's.
+ * @throws ApiError 400 for what this server cannot read
  */
-export function toChatMessages(messages: unknown): ChatMessage[] {
+export function toChatMessages(messages: z.infer<typeof messagesField>): ChatMessage[] {
   if (typeof messages === 'string') return [{ role: 'user', content: messages }]
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw invalidValue(
-      'messages',
-      messages ?? undefined,
-      'a string or an array of at least one message',
-    )
-  }
-  return messages.map((message: unknown, i) => toMessage(message, `messages[${i}]`))
+  return messages.map((message, i) => toMessage(message, i, messages))
 }
 
-function toMessage(message: unknown, path: string): ChatMessage {
-  if (!isObject(message)) throw invalidValue(path, message, 'an object')
-  const { role } = message
-  if (role === 'function')
-    throw unsupported(`${path}.role`, "Use role 'tool' instead of 'function'.")
-  if (typeof role !== 'string' || !ROLES.includes(role)) {
-    throw invalidValue(`${path}.role`, role ?? undefined, `one of ${ROLES.join(', ')}`)
-  }
-  const name = text(message.name, `${path}.name`)
-  if (role === 'assistant') return { role, ...toAssistant(message, path), ...(name && { name }) }
-  const toolCallId = role === 'tool' && text(message.tool_call_id, `${path}.tool_call_id`)
+function toMessage(message: Message, index: number, all: Message[]): ChatMessage {
+  const path = `messages[${index}]`
+  const { role, name } = message
+  if (role === 'assistant') return { ...toAssistant(message, index), ...(name && { name }) }
+  const id =
+    role === 'tool'
+      ? message.tool_call_id
+      : role === 'function'
+        ? functionCallId(all.findLastIndex((turn, i) => i < index && calls(turn, message.name)))
+        : undefined
   return {
-    role,
-    // A tool that has nothing to say is common; a turn without content in another role is a mistake.
-    content: toContent(message.content ?? (role === 'tool' ? '' : undefined), `${path}.content`),
+    role: role === 'function' ? 'tool' : role,
+    content: toContent(message.content ?? '', `${path}.content`),
     ...(name && { name }),
-    ...(toolCallId && { toolCallId }),
+    ...(id && { toolCallId: id }),
   }
 }
 
-function toAssistant(
-  message: Record<string, unknown>,
-  path: string,
-): Partial<ChatMessage> & Pick<ChatMessage, 'content'> {
-  for (const field of ['audio', 'function_call']) {
-    if (message[field] != null) {
-      throw unsupported(`${path}.${field}`, `'${path}.${field}' is not supported by this server.`)
-    }
+function toAssistant(message: Assistant, index: number): ChatMessage {
+  const path = `messages[${index}]`
+  if (message.audio != null) {
+    throw unsupported(`${path}.audio`, `'${path}.audio' is not supported by this server.`)
   }
-  const field = message.reasoning_content != null ? 'reasoning_content' : 'reasoning'
-  const reasoning = text(message[field], `${path}.${field}`)
-  const toolCalls = toToolCalls(message.tool_calls, `${path}.tool_calls`)
-  const refusal = text(message.refusal, `${path}.refusal`)
+  const reasoning = message.reasoning_content ?? message.reasoning
+  const { tool_calls = [], function_call } = message
+  const toolCalls = [
+    ...tool_calls,
+    ...(function_call ? [{ id: functionCallId(index), function: function_call }] : []),
+  ].map(toToolCall)
   return {
-    content: toContent(message.content ?? refusal ?? '', `${path}.content`),
+    role: 'assistant',
+    content: toContent(message.content ?? message.refusal ?? '', `${path}.content`),
     ...(reasoning && { reasoning }),
     ...(toolCalls.length > 0 && { toolCalls }),
   }
 }
 
-/** @returns the text of a string or of an array of text parts, joined as they are */
-function toContent(content: unknown, path: string): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content))
-    throw invalidValue(path, content, 'a string or an array of content parts')
-  if (content.length === 0) throw invalidValue(path, content, 'at least one content part')
-  return content.map((part: unknown, i) => partText(part, `${path}[${i}]`)).join('')
-}
+type ToolCalls = NonNullable<ChatMessage['toolCalls']>
 
-const MEDIA = ['image_url', 'input_audio', 'audio_url', 'video_url', 'file', 'image', 'input_image']
-
-function partText(part: unknown, path: string): string {
-  if (!isObject(part)) throw invalidValue(path, part, 'a content part')
-  const type = part.type ?? 'text'
-  if (type === 'text' || type === 'refusal') {
-    const value = part[type]
-    if (typeof value === 'string') return value
-    throw invalidValue(`${path}.${type}`, value ?? undefined, 'a string')
+function toToolCall(call: z.infer<typeof toolCall>): ToolCalls[number] {
+  if (call.type === 'custom') {
+    const { name, input } = call.custom
+    return { id: call.id || name, name, arguments: input }
   }
-  if (typeof type === 'string' && MEDIA.includes(type)) {
-    throw invalidRequest(
-      path,
-      `Content of type '${type}' is not supported by this model; only text is.`,
-      'unsupported_media',
-    )
+  const { name, arguments: json, parameters } = call.function
+  const value = json ?? parameters ?? '{}'
+  return {
+    id: call.id || name,
+    name,
+    arguments: typeof value === 'string' ? value : JSON.stringify(value),
   }
-  throw invalidValue(`${path}.type`, type, "'text', 'refusal' or a media type")
 }
 
-function toToolCalls(calls: unknown, path: string): NonNullable<ChatMessage['toolCalls']> {
-  if (calls === undefined || calls === null) return []
-  if (!Array.isArray(calls)) throw invalidValue(path, calls, 'an array of tool calls')
-  return calls.map((call: unknown, i) => {
-    const at = `${path}[${i}]`
-    if (!isObject(call)) throw invalidValue(at, call, 'a tool call')
-    if (call.type != null && call.type !== 'function') {
-      throw unsupported(
-        `${at}.type`,
-        `Tool calls of type '${call.type}' are not supported by this server.`,
-      )
-    }
-    const fn = call.function
-    if (!isObject(fn)) throw invalidValue(`${at}.function`, fn, 'an object')
-    const name = text(fn.name, `${at}.function.name`)
-    if (!name) throw invalidValue(`${at}.function.name`, fn.name ?? undefined, 'a function name')
-    return {
-      id: text(call.id, `${at}.id`) || name,
-      name,
-      arguments: toArguments(fn.arguments ?? fn.parameters ?? '{}', `${at}.function.arguments`),
-    }
-  })
+/** Calls of the deprecated kind have no id; the turn they are in gives them one. */
+function functionCallId(turn: number): string | undefined {
+  return turn < 0 ? undefined : `function_call_${turn}`
 }
 
-/** Arguments are JSON in a string; clients that keep them parsed are understood too. */
-function toArguments(value: unknown, path: string): string {
-  if (typeof value === 'string') return value
-  if (isObject(value)) return JSON.stringify(value)
-  throw invalidValue(path, value, 'a string of JSON')
-}
-
-function text(value: unknown, path: string): string | undefined {
-  if (value === undefined || value === null) return undefined
-  if (typeof value === 'string') return value
-  throw invalidValue(path, value, 'a string')
+function calls(turn: Message, name: string): boolean {
+  return turn.role === 'assistant' && turn.function_call?.name === name
 }

@@ -45,6 +45,19 @@ describe('fields that reach the job', () => {
     [{ logprobs: true }, { logprobs: { top: 0 } }],
     [{ logprobs: true, top_logprobs: 20 }, { logprobs: { top: 20 } }],
     [{ ignore_eos: true }, { ignoreEos: true }],
+    [{ truncate_sequence: true }, { truncatePrompt: true }],
+    [{ max_reasoning_tokens: 0 }, { maxReasoningTokens: 0 }],
+    [{ stream: true, return_progress: true }, { progress: true }],
+    [{ dry_multiplier: 0.8 }, { sampling: { dry: { multiplier: 0.8 } } }],
+    [
+      {
+        dry_multiplier: 1,
+        dry_base: 2,
+        dry_allowed_length: 3,
+        dry_sequence_breakers: ['\n'],
+      },
+      { sampling: { dry: { multiplier: 1, base: 2, allowedLength: 3, sequenceBreakers: ['\n'] } } },
+    ],
   ]
   test.each(cases)('%j', (fields, expected) => {
     expect(job(fields)).toMatchObject(expected)
@@ -92,6 +105,15 @@ describe('fields that reach the job', () => {
       'adapter',
       'truncate_sequence',
       'dry_multiplier',
+      'max_reasoning_tokens',
+      'return_progress',
+      'dry_base',
+      'dry_allowed_length',
+      'dry_sequence_breakers',
+      'guided_json',
+      'guided_regex',
+      'guided_choice',
+      'guided_grammar',
     ]
     const nulls = Object.fromEntries(names.map(name => [name, null]))
     expect(parse({ ...nulls, messages: 'hi' })).toEqual(parse({ messages: 'hi' }))
@@ -114,6 +136,8 @@ describe('fields that reach the job', () => {
       tool_choice: 'auto',
       modalities: ['text'],
       parallel_tool_calls: false,
+      stream_options: { include_obfuscation: false },
+      return_progress: true,
       agent_permission: 'deny',
       max_tool_rounds: 3,
       dry_base: 2,
@@ -126,33 +150,176 @@ describe('fields that reach the job', () => {
   })
 })
 
-describe('template options', () => {
-  const cases: [JsonObject, JsonObject | undefined][] = [
-    [{}, undefined],
-    [{ enable_thinking: false }, { enable_thinking: false }],
-    [{ reasoning_effort: ' None ' }, { enable_thinking: false }],
-    [{ reasoning_effort: 'minimal' }, { enable_thinking: true, reasoning_effort: 'low' }],
-    [{ reasoning_effort: 'XHIGH' }, { enable_thinking: true, reasoning_effort: 'xhigh' }],
-    [{ verbosity: 'low' }, { verbosity: 'low' }],
+describe('thinking', () => {
+  const cases: [JsonObject, JsonObject][] = [
+    [{}, {}],
+    [{ enable_thinking: false }, { reasoning: { enabled: false } }],
+    [{ reasoning_effort: ' None ' }, { reasoning: { enabled: false } }],
+    [{ reasoning_effort: 'minimal' }, { reasoning: { enabled: true, effort: 'low' } }],
+    [{ reasoning_effort: 'XHIGH' }, { reasoning: { enabled: true, effort: 'xhigh' } }],
+    [{ reasoning_effort: 'max' }, { reasoning: { enabled: true, effort: 'xhigh' } }],
+    [{ verbosity: 'low' }, { templateOptions: { verbosity: 'low' } }],
     [
       { chat_template_kwargs: { custom: [1], enable_thinking: true }, enable_thinking: true },
-      { custom: [1], enable_thinking: true },
+      {
+        reasoning: { enabled: true },
+        templateOptions: { custom: [1], enable_thinking: true },
+      },
     ],
   ]
   test.each(cases)('%j', (fields, expected) => {
-    const { prompt } = job(fields)
-    expect(prompt.kind === 'chat' && prompt.templateOptions).toEqual(expected)
+    const messages = [{ role: 'user', content: 'hi' }]
+    expect(job(fields).prompt).toEqual({ kind: 'chat', messages, ...expected })
   })
 })
 
 describe('tools', () => {
   const parameters = { type: 'object', properties: { city: { type: 'string', default: null } } }
+  const nested = { type: 'function', function: { name: 'weather', parameters } }
+  const clock = { type: 'custom', custom: { name: 'clock', description: 'd' } }
+  const tools = [nested, clock]
+  const toolsOf = (list: JsonObject[]) => {
+    const { prompt } = job({ tools: list })
+    return prompt.kind === 'chat' ? prompt.tools : undefined
+  }
 
   test('reach the template in nested form', () => {
-    const nested = { type: 'function', function: { name: 'weather', parameters } }
     const flat = { type: 'function', name: 'weather', parameters, strict: null }
-    const { prompt } = job({ tools: [nested, flat], tool_choice: 'none' })
-    expect(prompt).toMatchObject({ tools: [nested, nested] })
+    expect(toolsOf([flat])).toEqual([nested])
+    expect(toolsOf([nested])).toEqual([nested])
+    const strict = { ...nested.function, strict: true, return: { type: 'string' } }
+    expect(toolsOf([{ type: 'function', function: strict }])).toEqual([
+      { type: 'function', function: strict },
+    ])
+  })
+
+  test.each([
+    [undefined, {}],
+    [{ type: 'text' }, {}],
+    [
+      { type: 'grammar', grammar: { syntax: 'lark', definition: 'start: "a"' } },
+      { format: { type: 'lark', grammar: 'start: "a"' } },
+    ],
+    [
+      { type: 'grammar', grammar: { syntax: 'regex', definition: 'a+' } },
+      { format: { type: 'regex', pattern: 'a+' } },
+    ],
+  ])('custom tools of format %j', (format, expected) => {
+    const fields = { name: 'clock', description: 'd', ...(format && { format }) } as JsonObject
+    const tool = { type: 'custom', name: 'clock', description: 'd', ...expected }
+    expect(toolsOf([{ type: 'custom', custom: fields }])).toEqual([tool])
+    expect(toolsOf([{ type: 'custom', ...fields }])).toEqual([tool])
+  })
+
+  const choices: [JsonObject[string], object | undefined][] = [
+    ['auto', undefined],
+    ['none', { mode: 'none' }],
+    ['required', { mode: 'required' }],
+    [
+      { type: 'function', function: { name: 'weather' } },
+      { mode: 'required', names: ['weather'] },
+    ],
+    [
+      { type: 'function', name: 'weather' },
+      { mode: 'required', names: ['weather'] },
+    ],
+    [
+      { type: 'custom', custom: { name: 'clock' } },
+      { mode: 'required', names: ['clock'] },
+    ],
+    [
+      {
+        type: 'allowed_tools',
+        allowed_tools: {
+          mode: 'auto',
+          tools: [
+            { type: 'function', function: { name: 'weather' } },
+            { type: 'custom', name: 'clock' },
+          ],
+        },
+      },
+      { mode: 'auto', names: ['weather', 'clock'] },
+    ],
+    [
+      { type: 'allowed_tools', mode: 'required', tools: [{ type: 'custom', name: 'clock' }] },
+      { mode: 'required', names: ['clock'] },
+    ],
+  ]
+  test.each(choices)('choice %j', (tool_choice, expected) => {
+    const { prompt } = job({ tools, tool_choice })
+    expect(prompt.kind === 'chat' && prompt.toolChoice).toEqual(expected)
+  })
+
+  test('parallel_tool_calls: false ends with the first call', () => {
+    expect(job({ tools, parallel_tool_calls: false }).prompt).toMatchObject({
+      parallelToolCalls: false,
+    })
+    expect(job({ tools, parallel_tool_calls: true }).prompt).not.toHaveProperty('parallelToolCalls')
+  })
+
+  test('deprecated functions are tools of which one may be called', () => {
+    const { job, format } = parse({
+      messages: 'hi',
+      functions: [nested.function],
+      function_call: { name: 'weather' },
+    })
+    expect(job.prompt).toMatchObject({
+      tools: [nested],
+      toolChoice: { mode: 'required', names: ['weather'] },
+      parallelToolCalls: false,
+    })
+    expect(format.calls).toEqual({ customTools: new Set(), functionCall: true })
+  })
+
+  test('where only calls may come, a format of the text has nothing to hold', () => {
+    const fields = { tools, tool_choice: 'required', response_format: { type: 'json_object' } }
+    expect(job(fields)).not.toHaveProperty('grammar')
+  })
+})
+
+describe('languages', () => {
+  const schema = { type: 'object', properties: { a: { default: null } } }
+  const cases: [JsonObject, object][] = [
+    [{ response_format: { type: 'json_object' } }, { type: 'json_object' }],
+    [{ response_format: { type: 'json_object', schema } }, { type: 'json_schema', schema }],
+    [
+      {
+        response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: false } },
+      },
+      { type: 'json_schema', schema },
+    ],
+    [
+      { response_format: { type: 'json_schema', json_schema: { name: 'x' } } },
+      { type: 'json_object' },
+    ],
+    [{ grammar: { type: 'regex', value: 'a' } }, { type: 'regex', pattern: 'a' }],
+    [{ grammar: { type: 'json_schema', value: schema } }, { type: 'json_schema', schema }],
+    [{ grammar: { type: 'lark', value: 'start: "a"' } }, { type: 'lark', grammar: 'start: "a"' }],
+    [
+      { grammar: { type: 'gbnf', value: 'root ::= "a"' } },
+      { type: 'gbnf', grammar: 'root ::= "a"' },
+    ],
+    [{ grammar: { type: 'choice', value: ['a', 'b'] } }, { type: 'choice', choices: ['a', 'b'] }],
+    [
+      { grammar: { type: 'llguidance', value: { grammars: [{ json_schema: schema }] } } },
+      { type: 'json_schema', schema },
+    ],
+    [
+      { grammar: { type: 'llguidance', value: { grammars: [{ lark_grammar: 'start: "a"' }] } } },
+      { type: 'lark', grammar: 'start: "a"' },
+    ],
+    [{ guided_json: schema }, { type: 'json_schema', schema }],
+    [{ guided_json: JSON.stringify(schema) }, { type: 'json_schema', schema }],
+    [{ guided_regex: 'a' }, { type: 'regex', pattern: 'a' }],
+    [{ guided_choice: ['a'] }, { type: 'choice', choices: ['a'] }],
+    [{ guided_grammar: 'root ::= "a"' }, { type: 'gbnf', grammar: 'root ::= "a"' }],
+    [{ guided_grammar: 'start: "a"' }, { type: 'lark', grammar: 'start: "a"' }],
+  ]
+  test.each(cases)('%j', (fields, grammar) => {
+    expect(job(fields)).toMatchObject({ grammar })
+    expect(job({ ...fields, response_format: fields.response_format ?? { type: 'text' } })).toEqual(
+      job(fields),
+    )
   })
 })
 
@@ -189,7 +356,8 @@ describe('refusals', () => {
     [{ seed: 1.5 }, 'seed', 'invalid_value'],
     [{ stop: '' }, 'stop', 'invalid_value'],
     [{ stop: Array(17).fill('x') }, 'stop', 'invalid_value'],
-    [{ stop: [1] }, 'stop', 'invalid_value'],
+    [{ stop: [1] }, 'stop[0]', 'invalid_value'],
+    [{ stop: ['a', ''] }, 'stop[1]', 'invalid_value'],
     [{ logit_bias: { '1000': 1 } }, 'logit_bias', 'invalid_value'],
     [{ logit_bias: { hello: 1 } }, 'logit_bias', 'invalid_value'],
     [{ logit_bias: { '5': 101 } }, 'logit_bias.5', 'invalid_value'],
@@ -200,36 +368,102 @@ describe('refusals', () => {
     [{ stream_options: { include_usage: 1 } }, 'stream_options.include_usage', 'invalid_value'],
     [{ reasoning_effort: 'huge' }, 'reasoning_effort', 'invalid_value'],
     [{ reasoning_effort: 'none', enable_thinking: true }, 'enable_thinking', 'invalid_value'],
-    [{ response_format: { type: 'json_object' } }, 'response_format.type', 'unsupported_value'],
     [{ response_format: { type: 'xml' } }, 'response_format.type', 'invalid_value'],
-    [{ grammar: { type: 'regex', value: 'a' } }, 'grammar', 'unsupported_value'],
-    [{ guided_json: {} }, 'guided_json', 'unsupported_value'],
-    [{ tool_choice: 'required' }, 'tool_choice', 'unsupported_value'],
-    [{ tool_choice: weather }, 'tool_choice', 'unsupported_value'],
-    [{ tool_choice: 'sometimes' }, 'tool_choice', 'invalid_value'],
-    [{ tools: [weather], parallel_tool_calls: false }, 'parallel_tool_calls', 'unsupported_value'],
+    [
+      { response_format: { type: 'json_schema' } },
+      'response_format.json_schema',
+      'missing_required_parameter',
+    ],
+    [
+      { response_format: { type: 'json_schema', json_schema: { schema: {} } } },
+      'response_format.json_schema.name',
+      'missing_required_parameter',
+    ],
+    [
+      { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: 'no' } } },
+      'response_format.json_schema.schema',
+      'invalid_value',
+    ],
+    [
+      { response_format: { type: 'json_object' }, grammar: { type: 'regex', value: 'a' } },
+      'grammar',
+      'invalid_value',
+    ],
+    [{ guided_regex: 'a', guided_choice: ['a'] }, 'guided_choice', 'invalid_value'],
+    [{ guided_choice: [] }, 'guided_choice', 'invalid_value'],
+    [{ guided_json: '[' }, 'guided_json', 'invalid_value'],
+    [{ grammar: { type: 'peg', value: 'a' } }, 'grammar.type', 'invalid_value'],
+    [{ grammar: { type: 'regex' } }, 'grammar.value', 'missing_required_parameter'],
+    [
+      { grammar: { type: 'llguidance', value: { grammars: [{}, {}] } } },
+      'grammar.value.grammars',
+      'unsupported_value',
+    ],
+    [
+      { grammar: { type: 'llguidance', value: { grammars: [{}] } } },
+      'grammar.value.grammars[0]',
+      'invalid_value',
+    ],
+    [{ tool_choice: 'required' }, 'tool_choice', 'invalid_value'],
+    [{ tools: [weather], tool_choice: 'sometimes' }, 'tool_choice', 'invalid_value'],
+    [
+      { tools: [weather], tool_choice: { type: 'function', name: 'clock' } },
+      'tool_choice',
+      'invalid_value',
+    ],
+    [
+      { tools: [weather], tool_choice: { type: 'web_search' } },
+      'tool_choice.type',
+      'invalid_value',
+    ],
+    [
+      { tools: [weather], tool_choice: { type: 'function', function: {} } },
+      'tool_choice.function.name',
+      'missing_required_parameter',
+    ],
+    [
+      { functions: [{ name: 'f' }], function_call: { name: 'g' } },
+      'function_call',
+      'invalid_value',
+    ],
+    [{ parallel_tool_calls: 'no' }, 'parallel_tool_calls', 'invalid_value'],
     [{ tools: {} }, 'tools', 'invalid_value'],
     [{ tools: Array(129).fill(weather) }, 'tools', 'invalid_value'],
-    [{ tools: [{ type: 'web_search' }] }, 'tools[0].type', 'unsupported_value'],
-    [{ tools: [weather, { type: 'function' }] }, 'tools[1].name', 'missing_required_parameter'],
+    [{ tools: [weather, weather] }, 'tools', 'invalid_value'],
+    [{ tools: [{ type: 'web_search' }] }, 'tools[0].type', 'invalid_value'],
+    [{ tools: [weather, { type: 'function' }] }, 'tools[1].function', 'missing_required_parameter'],
     [
       { tools: [{ type: 'function', function: { name: 'a b' } }] },
       'tools[0].function.name',
       'invalid_value',
     ],
     [
-      { tools: [{ type: 'function', function: { name: 'a', strict: true } }] },
+      { tools: [{ type: 'function', function: { name: 'a', strict: 'yes' } }] },
       'tools[0].function.strict',
-      'unsupported_value',
+      'invalid_value',
     ],
-    [{ functions: [{ name: 'a' }] }, 'functions', 'unsupported_value'],
+    [
+      {
+        tools: [
+          {
+            type: 'custom',
+            custom: { name: 'a', format: { type: 'grammar', grammar: { syntax: 'peg' } } },
+          },
+        ],
+      },
+      'tools[0].custom.format.grammar.syntax',
+      'invalid_value',
+    ],
+    [{ functions: [{}] }, 'functions[0].name', 'missing_required_parameter'],
+    [{ max_reasoning_tokens: -1 }, 'max_reasoning_tokens', 'invalid_value'],
+    [{ dry_multiplier: -1 }, 'dry_multiplier', 'invalid_value'],
+    [{ dry_base: 0.5 }, 'dry_base', 'invalid_value'],
+    [{ dry_sequence_breakers: 'x' }, 'dry_sequence_breakers', 'invalid_value'],
     [{ modalities: ['text', 'audio'] }, 'modalities', 'unsupported_value'],
     [{ audio: { voice: 'x', format: 'wav' } }, 'audio', 'unsupported_value'],
     [{ web_search_options: {} }, 'web_search_options', 'unsupported_value'],
-    [{ adapter: 'x' }, 'adapter', 'unsupported_value'],
+    [{ adapter: 5 }, 'adapter', 'invalid_value'],
     [{ session_id: 'x' }, 'session_id', 'unsupported_value'],
-    [{ dry_multiplier: 0.8 }, 'dry_multiplier', 'unsupported_value'],
-    [{ truncate_sequence: true }, 'truncate_sequence', 'unsupported_value'],
   ]
   test.each(cases)('%j names %s', (fields, param, code) => {
     const error = thrown(() => job(fields))
@@ -241,6 +475,14 @@ describe('refusals', () => {
     expect(() => job({ temperature: 2.1 })).toThrow(
       "Invalid value for 'temperature': 2.1. Expected a number between 0 and 2.",
     )
+  })
+
+  test('an adapter that does not exist is not found', () => {
+    expect((thrown(() => job({ adapter: 'x' })) as ApiError).data).toMatchObject({
+      status: 404,
+      param: 'adapter',
+      code: 'model_not_found',
+    })
   })
 
   test('an unknown model is told with the known ones', () => {

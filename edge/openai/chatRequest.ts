@@ -1,28 +1,43 @@
 import { z } from 'zod'
-import type { GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
+import type { ChatPrompt, GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
 import { resolveModel } from '../resolveModel.ts'
 import { field, optional, parseFields } from '../schema.ts'
-import { toChatMessages } from './chatMessages.ts'
-import { toTools } from './chatTools.ts'
+import { messagesField, toChatMessages } from './chatMessages.ts'
+import { functionsField, toolName, toolsField, toTools } from './chatTools.ts'
+import { grammarFields, toOutputGrammar } from './outputGrammar.ts'
 import { jobBasics, type StreamUsage, samplingFields, streamUsage } from './samplingFields.ts'
-import { toTemplateOptions } from './thinking.ts'
+import { thinkingFields, toThinking } from './thinking.ts'
+import { functionCallField, toolChoiceField, toToolChoice } from './toolChoice.ts'
 import { refuseUnsupported, unsupportedInChat } from './unsupportedFields.ts'
 
-const chatFields = z.object({
+/** The body of POST /v1/chat/completions. */
+export const chatFields = z.object({
   ...samplingFields,
-  messages: field.any(),
-  tools: field.any(),
+  ...grammarFields,
+  ...thinkingFields,
+  messages: messagesField,
+  tools: toolsField,
+  tool_choice: toolChoiceField,
+  parallel_tool_calls: optional(field.boolean()),
+  functions: functionsField,
+  function_call: functionCallField,
   max_tokens: optional(field.integer(1, Number.MAX_SAFE_INTEGER)),
   max_completion_tokens: optional(field.integer(1, Number.MAX_SAFE_INTEGER)),
   logprobs: optional(field.boolean()),
   top_logprobs: optional(field.integer(0, 20)),
-  enable_thinking: optional(field.boolean()),
-  reasoning_effort: optional(field.string()),
-  verbosity: optional(field.string()),
-  chat_template_kwargs: optional(field.object()),
   include_reasoning: optional(field.boolean()),
 })
+
+type ChatFields = z.infer<typeof chatFields>
+
+/** How the calls of an answer are written. */
+export interface CallFormat {
+  /** Names of the tools whose input is text. */
+  customTools: ReadonlySet<string>
+  /** The client only knows the one `function_call` that came before `tool_calls`. */
+  functionCall: boolean
+}
 
 /** What the answer to a chat request must look like. */
 export interface ChatFormat {
@@ -30,6 +45,7 @@ export interface ChatFormat {
   logprobs: boolean
   /** Send reasoning under its second name, `reasoning`, as well. */
   includeReasoning: boolean
+  calls: CallFormat
   streamUsage: StreamUsage
   strictOpenai: boolean
 }
@@ -38,6 +54,8 @@ export interface ChatRequest {
   job: GenerateJob
   stream: boolean
   format: ChatFormat
+  /** The field that `job.grammar` comes from. */
+  grammarParam?: string
 }
 
 /**
@@ -52,21 +70,22 @@ export function chatRequest(
   const request = parseFields(chatFields, body)
   refuseUnsupported(unsupportedInChat, body)
   const model = resolveModel(models, request.model)
-  const tools = toTools(request.tools)
-  const templateOptions = toTemplateOptions(request)
+  const prompt = toPrompt(request)
   const maxTokens = request.max_completion_tokens ?? request.max_tokens
   if (request.top_logprobs !== undefined && !request.logprobs) {
     throw invalidRequest('top_logprobs', "'top_logprobs' needs 'logprobs' to be true.")
   }
+  const output = toOutputGrammar(request)
+  // Where nothing but calls may come there is no text for a grammar to hold.
+  const grammar = prompt.toolChoice?.mode === 'required' ? undefined : output?.grammar
   const job: GenerateJob = {
     ...jobBasics(request, model),
-    prompt: {
-      kind: 'chat',
-      messages: toChatMessages(request.messages),
-      ...(tools.length > 0 && { tools }),
-      ...(Object.keys(templateOptions).length > 0 && { templateOptions }),
-    },
+    prompt,
     ...(maxTokens !== undefined && { maxTokens }),
+    ...(grammar && { grammar }),
+    ...(request.max_reasoning_tokens !== undefined && {
+      maxReasoningTokens: request.max_reasoning_tokens,
+    }),
     ...(request.logprobs && { logprobs: { top: request.top_logprobs ?? 0 } }),
   }
   return {
@@ -76,8 +95,32 @@ export function chatRequest(
       numChoices: job.n,
       logprobs: request.logprobs ?? false,
       includeReasoning: request.include_reasoning ?? false,
+      calls: {
+        customTools: new Set(prompt.tools?.filter(({ type }) => type === 'custom').map(toolName)),
+        functionCall: isDeprecated(request),
+      },
       streamUsage: streamUsage(request, strictOpenai ? 'none' : 'finish'),
       strictOpenai,
     },
+    ...(output && { grammarParam: output.param }),
   }
+}
+
+function toPrompt(request: ChatFields): ChatPrompt {
+  const tools = toTools(request.tools, request.functions)
+  const toolChoice = toToolChoice(request, tools)
+  // A deprecated answer has room for one call.
+  const oneCall = request.parallel_tool_calls === false || isDeprecated(request)
+  return {
+    kind: 'chat',
+    messages: toChatMessages(request.messages),
+    ...(tools.length > 0 && { tools }),
+    ...(toolChoice && { toolChoice }),
+    ...(tools.length > 0 && oneCall && { parallelToolCalls: false }),
+    ...toThinking(request),
+  }
+}
+
+function isDeprecated({ tools, functions }: ChatFields): boolean {
+  return (tools ?? []).length === 0 && (functions ?? []).length > 0
 }

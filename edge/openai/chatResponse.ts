@@ -2,6 +2,7 @@ import type { Choice, Collected } from '../collect.ts'
 import type { Reply } from '../reply.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
+import { callFields, chatFinish } from './toolCallBodies.ts'
 import { usageBody } from './usage.ts'
 
 /** Builds the `chat.completion` object of a finished run. */
@@ -18,18 +19,19 @@ export function chatResponse(reply: Reply, format: ChatFormat, { choices, usage 
   }
 }
 
-function choiceBody(choice: Choice, { logprobs, includeReasoning }: ChatFormat) {
-  const { index, text, reasoning, reason } = choice
+function choiceBody(choice: Choice, { logprobs, includeReasoning, calls }: ChatFormat) {
+  const { index, text, reasoning, toolCalls, reason } = choice
   return {
     index,
     message: {
       role: 'assistant',
-      content: text,
+      content: text === '' && toolCalls.length > 0 ? null : text,
       refusal: null,
       ...(reasoning !== '' && { reasoning_content: reasoning }),
       ...(reasoning !== '' && includeReasoning && { reasoning }),
+      ...callFields(toolCalls, calls),
     },
     logprobs: logprobs ? chatLogprobs(choice.logprobs, choice.reasoningLogprobs) : null,
-    finish_reason: reason,
+    finish_reason: chatFinish(reason, calls),
   }
 }

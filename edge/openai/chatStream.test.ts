@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createCollector } from '../collect.ts'
-import type { GenerateEvent, TokenLogprob } from '../engine.ts'
+import type { FinishReason, GenerateEvent, TokenLogprob } from '../engine.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
 import { createChatStream } from './chatStream.ts'
@@ -10,6 +10,7 @@ const plain: ChatFormat = {
   numChoices: 1,
   logprobs: false,
   includeReasoning: false,
+  calls: { customTools: new Set(['shell']), functionCall: false },
   streamUsage: 'none',
   strictOpenai: true,
 }
@@ -44,7 +45,7 @@ const thought = (value: string): GenerateEvent => ({
   index: 0,
   text: value,
 })
-const finish = (index: number, reason: 'stop' | 'length' = 'stop'): GenerateEvent => ({
+const finish = (index: number, reason: FinishReason = 'stop'): GenerateEvent => ({
   v: 1,
   seq: 0,
   kind: 'finish',
@@ -66,7 +67,7 @@ const strictUsage = {
 const opening = { role: 'assistant', content: '', refusal: null }
 
 function encode(format: Partial<ChatFormat>, steps: GenerateEvent[][]): string {
-  const stream = createChatStream(reply, { ...plain, ...format })
+  const stream = createChatStream(reply, { ...plain, ...format }, 4)
   return steps.map(step => stream.encode(step)).join('')
 }
 
@@ -174,31 +175,23 @@ describe('chat stream', () => {
   })
 
   test('one step is one piece, and a step of nothing is none', () => {
-    const stream = createChatStream(reply, { ...plain, numChoices: 2 })
+    const stream = createChatStream(reply, { ...plain, numChoices: 2 }, 0)
     expect(stream.encode([text(0, 'a'), text(1, 'b')]).split('\n\n')).toHaveLength(5)
     expect(stream.encode([text(0, '')])).toBe('')
   })
 
   test('kinds of a newer engine are skipped', () => {
     const newer = { v: 1, seq: 0, kind: 'telepathy', index: 0 } as unknown as GenerateEvent
-    const progress: GenerateEvent = {
-      v: 1,
-      seq: 0,
-      kind: 'progress',
-      queuePosition: 0,
-      promptTokensDone: 1,
-      promptTokens: 2,
-    }
     expect(
       chunks({}, [
-        [progress, newer, text(0, 'a')],
+        [newer, text(0, 'a')],
         [finish(0), usage],
       ]),
     ).toHaveLength(3)
   })
 
   test('an error ends the stream: error, then [DONE]', () => {
-    const stream = createChatStream(reply, plain)
+    const stream = createChatStream(reply, plain, 0)
     stream.encode([text(0, 'a')])
     const error: GenerateEvent = {
       v: 1,
@@ -213,7 +206,166 @@ describe('chat stream', () => {
   })
 })
 
+describe('calls', () => {
+  const call = (
+    number: number,
+    text: string,
+    start?: { id: string; name: string },
+    logprobs?: TokenLogprob[],
+  ): GenerateEvent => ({
+    v: 1,
+    seq: 0,
+    kind: 'tool_call_delta',
+    index: 0,
+    call: number,
+    ...start,
+    arguments: text,
+    ...(logprobs && { logprobs }),
+  })
+  const twoCalls = [
+    [text(0, 'Let me see.')],
+    [call(0, '{"a":', { id: 'A'.repeat(24), name: 'look' })],
+    [call(0, '1}'), call(1, '', { id: 'B'.repeat(24), name: 'shell' })],
+    [call(1, 'ls -l')],
+    [finish(0, 'tool_calls'), usage],
+  ]
+  const ids = ['A', 'B'].map(letter => `call_${letter.repeat(24)}`)
+  const deprecated = { calls: { customTools: new Set<string>(), functionCall: true } }
+  const deltas = (format: Partial<ChatFormat>, steps: GenerateEvent[][]) =>
+    chunks(format, steps).map(({ choices: [{ delta }] }) => delta)
+  const answer = (format: Partial<ChatFormat>, steps: GenerateEvent[][]) => {
+    const collector = createCollector(1)
+    for (const step of steps) collector.add(step)
+    return chatResponse(reply, { ...plain, ...format }, collector.result()).choices[0]
+  }
+
+  test('id, type and name once, then pieces of the arguments', () => {
+    expect(deltas({}, twoCalls)).toEqual([
+      opening,
+      { content: 'Let me see.' },
+      {
+        tool_calls: [
+          { index: 0, id: ids[0], type: 'function', function: { name: 'look', arguments: '' } },
+        ],
+      },
+      { tool_calls: [{ index: 0, function: { arguments: '{"a":' } }] },
+      { tool_calls: [{ index: 0, function: { arguments: '1}' } }] },
+      {
+        tool_calls: [
+          { index: 1, id: ids[1], type: 'custom', custom: { name: 'shell', input: '' } },
+        ],
+      },
+      { tool_calls: [{ index: 1, custom: { input: 'ls -l' } }] },
+      {},
+    ])
+    expect(chunks({}, twoCalls).at(-1).choices[0].finish_reason).toBe('tool_calls')
+  })
+
+  test('the exact bytes of a call', () => {
+    const frame = (delta: string) =>
+      'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"org/model",' +
+      '"system_fingerprint":"fp_1","service_tier":"default","choices":[{"index":0,' +
+      `"delta":${delta},"logprobs":null,"finish_reason":null}]}`
+    expect(encode({}, twoCalls).split('\n\n').slice(2, 4)).toEqual([
+      frame(
+        `{"tool_calls":[{"index":0,"id":"${ids[0]}","type":"function","function":{"name":"look","arguments":""}}]}`,
+      ),
+      frame('{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\":"}}]}'),
+    ])
+  })
+
+  test('the same in one piece', () => {
+    expect(answer({}, twoCalls)).toMatchObject({
+      message: {
+        content: 'Let me see.',
+        tool_calls: [
+          { id: ids[0], type: 'function', function: { name: 'look', arguments: '{"a":1}' } },
+          { id: ids[1], type: 'custom', custom: { name: 'shell', input: 'ls -l' } },
+        ],
+      },
+      finish_reason: 'tool_calls',
+    })
+    expect(answer({}, twoCalls.slice(1))?.message.content).toBeNull()
+  })
+
+  test('deprecated: one function_call', () => {
+    expect(deltas(deprecated, twoCalls.slice(1))).toEqual([
+      opening,
+      { function_call: { name: 'look', arguments: '' } },
+      { function_call: { arguments: '{"a":' } },
+      { function_call: { arguments: '1}' } },
+      {},
+    ])
+    expect(chunks(deprecated, twoCalls).at(-1).choices[0].finish_reason).toBe('function_call')
+    const whole = answer(deprecated, twoCalls.slice(1))
+    expect(whole?.message).toEqual({
+      role: 'assistant',
+      content: null,
+      refusal: null,
+      function_call: { name: 'look', arguments: '{"a":1}' },
+    })
+    expect(whole?.finish_reason).toBe('function_call')
+  })
+
+  test('tokens of a call are told with its last piece, or on their own', () => {
+    const start = { id: 'A'.repeat(24), name: 'look' }
+    const steps = [
+      [call(0, '{', start, [token, token]), call(0, '', undefined, [token])],
+      [finish(0, 'tool_calls'), usage],
+    ]
+    const numTokens = chunks({ logprobs: true }, steps).map(
+      ({ choices: [{ logprobs }] }) => logprobs?.content.length ?? 0,
+    )
+    expect(numTokens).toEqual([0, 0, 2, 1, 0])
+    expect(answer({ logprobs: true }, steps)?.logprobs?.content).toHaveLength(3)
+  })
+})
+
+describe('progress', () => {
+  const progress = (done: number): GenerateEvent => ({
+    v: 1,
+    seq: 0,
+    kind: 'progress',
+    queuePosition: 2,
+    promptTokensDone: done,
+    promptTokens: 10,
+  })
+
+  test('comes after the role, beside an empty delta', () => {
+    const all = chunks({ streamUsage: 'chunk' }, [
+      [progress(4)],
+      [progress(9), text(0, 'a')],
+      [finish(0), usage],
+    ])
+    const told = all.map(({ choices: [choice], prompt_progress }) => [
+      choice?.delta,
+      prompt_progress,
+    ])
+    const at = (processed: number) => ({ total: 10, cache: 4, processed, queue_position: 2 })
+    expect(told).toEqual([
+      [opening, undefined],
+      [{}, at(4)],
+      [{}, at(9)],
+      [{ content: 'a' }, undefined],
+      [{}, undefined],
+      [undefined, undefined],
+    ])
+    expect(all[1].usage).toBeNull()
+  })
+})
+
 describe('chat response', () => {
+  test('white space at the beginning stays, streamed or not', () => {
+    const steps = [[text(0, ' ')], [text(0, '\n a ')], [finish(0), usage]]
+    const collector = createCollector(1)
+    for (const step of steps) collector.add(step)
+    const streamed = chunks({}, steps).map(({ choices: [{ delta }] }) => delta.content ?? '')
+    expect(streamed.join('')).toBe(' \n a ')
+    expect(chatResponse(reply, plain, collector.result()).choices[0]?.message.content).toBe(
+      ' \n a ',
+    )
+  })
+
   test('the same events without streaming', () => {
     const collector = createCollector(2)
     collector.add([thought('hm'), text(0, 'a', [token]), text(1, 'b')])

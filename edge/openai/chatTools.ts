@@ -1,44 +1,110 @@
-import type { FunctionTool } from '../engine.ts'
-import { unsupported } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { z } from 'zod'
+import type { CustomTool, FunctionTool, Grammar, ToolDefinition } from '../engine.ts'
+import { invalidRequest } from '../errors.ts'
+import { defined, field, optional } from '../schema.ts'
 
 const MAX_TOOLS = 128
-const NAME = /^[A-Za-z0-9_-]{1,64}$/
+const name = field.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 letters, digits, _ or -')
 
-/**
- * Checks the `tools` of a request and puts them into the nested form that chat templates read; the flat form of the
- * Responses API is understood too.
- * @throws ApiError 400 naming the tool and its field
- */
-export function toTools(tools: unknown): FunctionTool[] {
-  if (tools === undefined || tools === null) return []
-  if (!Array.isArray(tools) || tools.length > MAX_TOOLS) {
-    throw invalidValue('tools', tools, `an array of at most ${MAX_TOOLS} tools`)
-  }
-  return tools.map((tool: unknown, i) => toTool(tool, `tools[${i}]`))
+// Loose: some templates read more of a function than OpenAI's fields.
+const functionFields = {
+  name,
+  description: optional(field.string()),
+  parameters: optional(z.record(z.string(), z.unknown(), 'a JSON schema object')),
+  strict: optional(field.boolean()),
+}
+const functionDefinition = z.looseObject(functionFields, 'an object')
+
+const grammarFields = { syntax: field.oneOf('lark', 'regex'), definition: field.string() }
+const textFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('text') }),
+    z.object({
+      type: z.literal('grammar'),
+      grammar: z.object(grammarFields, "an object with 'syntax' and 'definition'"),
+    }),
+  ],
+  "an object with type 'text' or 'grammar'",
+)
+const customDefinition = z.object(
+  { name, description: optional(field.string()), format: optional(textFormat) },
+  'an object',
+)
+
+const FUNCTION = z.literal('function', "'function' or 'custom'")
+const CUSTOM = z.literal('custom', "'function' or 'custom'")
+
+/** The flat forms are those of the Responses API. */
+const tool = z.union(
+  [
+    z.object({ type: FUNCTION, function: functionDefinition }),
+    z.object({ type: CUSTOM, custom: customDefinition }),
+    functionDefinition.extend({ type: FUNCTION, function: z.null().optional() }),
+    customDefinition.extend({ type: CUSTOM, custom: z.null().optional() }),
+  ],
+  { error: 'an object' },
+)
+
+/** The fields `tools` and, deprecated, `functions`. */
+export const toolsField = list(tool)
+export const functionsField = list(functionDefinition)
+
+function list<T extends z.ZodType>(item: T) {
+  const hint = `an array of at most ${MAX_TOOLS} tools`
+  return optional(z.array(item, hint).max(MAX_TOOLS, hint))
 }
 
-function toTool(tool: unknown, path: string): FunctionTool {
-  if (!isObject(tool)) throw invalidValue(path, tool, 'an object')
-  const { type, ...flat } = tool
-  if (type !== 'function') {
-    if (typeof type !== 'string')
-      throw invalidValue(`${path}.type`, type ?? undefined, "'function'")
-    throw unsupported(`${path}.type`, `Tools of type '${type}' are not supported by this server.`)
+/**
+ * The engine's form of a request's tools: nested, as chat templates read them.
+ * @throws ApiError 400 for two tools of one name
+ */
+export function toTools(
+  tools: z.infer<typeof toolsField>,
+  functions: z.infer<typeof functionsField>,
+): ToolDefinition[] {
+  const all = [...(tools ?? []).map(toTool), ...(functions ?? []).map(toFunctionTool)]
+  const names = all.map(toolName)
+  const twice = names.find((name, i) => names.indexOf(name) < i)
+  if (twice === undefined) return all
+  throw invalidRequest('tools', `Two tools are called '${twice}'.`)
+}
+
+type Tool = z.infer<typeof tool>
+
+function toTool(tool: Tool): ToolDefinition {
+  return tool.type === 'custom'
+    ? toCustomTool(tool.custom ?? tool)
+    : toFunctionTool(tool.function ?? tool)
+}
+
+function toFunctionTool(definition: z.infer<typeof functionDefinition>): FunctionTool {
+  const { type: _, ...fields } = definition
+  const present = Object.entries(fields).filter(([, value]) => value != null)
+  return { type: 'function', function: Object.fromEntries(present) as FunctionTool['function'] }
+}
+
+function toCustomTool({ name, description, format }: z.infer<typeof customDefinition>): CustomTool {
+  return {
+    type: 'custom',
+    name,
+    ...defined({ description }),
+    ...(format?.type === 'grammar' && { format: toFormat(format.grammar) }),
   }
-  const nested = tool.function != null
-  const fn = nested ? tool.function : flat
-  const at = nested ? `${path}.function` : path
-  if (!isObject(fn)) throw invalidValue(at, fn, 'an object')
-  if (typeof fn.name !== 'string' || !NAME.test(fn.name)) {
-    throw invalidValue(`${at}.name`, fn.name ?? undefined, '1 to 64 letters, digits, _ or -')
-  }
-  if (fn.parameters != null && !isObject(fn.parameters)) {
-    throw invalidValue(`${at}.parameters`, fn.parameters, 'a JSON schema object')
-  }
-  if (fn.strict === true) {
-    throw unsupported(`${at}.strict`, `'${at}.strict' is not supported by this server.`)
-  }
-  const present = Object.entries(fn).filter(([, value]) => value !== null)
-  return { type, function: Object.fromEntries(present) as FunctionTool['function'] }
+}
+
+function toFormat({
+  syntax,
+  definition,
+}: {
+  syntax: 'lark' | 'regex'
+  definition: string
+}): Grammar {
+  return syntax === 'lark'
+    ? { type: 'lark', grammar: definition }
+    : { type: 'regex', pattern: definition }
+}
+
+export function toolName(tool: ToolDefinition): string {
+  return tool.type === 'function' ? tool.function.name : tool.name
 }

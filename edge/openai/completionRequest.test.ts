@@ -67,8 +67,8 @@ describe('refusals', () => {
     [{ prompt: 'x', best_of: 21 }, 'best_of', 'invalid_value'],
     [{ prompt: 'x', n: 3, best_of: 2 }, 'best_of', 'invalid_value'],
     [{ prompt: 'x', best_of: 2, stream: true }, 'best_of', 'invalid_value'],
-    [{ prompt: 'x', suffix: 'end' }, 'suffix', 'unsupported_value'],
-    [{ prompt: 'x', grammar: { type: 'regex', value: 'a' } }, 'grammar', 'unsupported_value'],
+    [{ prompt: 'x', suffix: 5 }, 'suffix', 'invalid_value'],
+    [{ prompt: 'x', grammar: { type: 'regex' } }, 'grammar.value', 'missing_required_parameter'],
   ]
   test.each(cases)('%j names %s', (body, param, code) => {
     try {

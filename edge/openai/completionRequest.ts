@@ -3,6 +3,7 @@ import type { GenerateJob, JsonObject, ModelInfo, TextPrompt } from '../engine.t
 import { invalidRequest } from '../errors.ts'
 import { resolveModel } from '../resolveModel.ts'
 import { field, invalidValue, optional, parseFields } from '../schema.ts'
+import { grammarFields, toOutputGrammar } from './outputGrammar.ts'
 import {
   checkTokenId,
   jobBasics,
@@ -12,13 +13,16 @@ import {
 } from './samplingFields.ts'
 import { refuseUnsupported, unsupportedInCompletions } from './unsupportedFields.ts'
 
-const completionFields = z.object({
+/** The body of POST /v1/completions. */
+export const completionFields = z.object({
   ...samplingFields,
+  ...grammarFields,
   prompt: field.any(),
   max_tokens: optional(field.integer(0, Number.MAX_SAFE_INTEGER)),
   logprobs: optional(field.integer(0, 5)),
   echo: optional(field.boolean()),
   best_of: optional(field.integer(1, 20)),
+  suffix: optional(field.string()),
 })
 
 type Prompts = TextPrompt['prompts']
@@ -39,6 +43,8 @@ export interface CompletionRequest {
   job: GenerateJob
   stream: boolean
   format: CompletionFormat
+  /** The field that `job.grammar` comes from. */
+  grammarParam?: string
 }
 
 const STRICT_MAX_TOKENS = 16
@@ -72,10 +78,12 @@ export function completionRequest(
     throw invalidValue('max_tokens', 0, "an integer of at least 1, or 0 together with 'echo'")
   }
   const ranked = candidates > basics.n
+  const output = toOutputGrammar(request)
   const job: GenerateJob = {
     ...basics,
     n: candidates,
-    prompt: { kind: 'text', prompts },
+    prompt: { kind: 'text', prompts, ...(request.suffix && { suffix: request.suffix }) },
+    ...(output && { grammar: output.grammar }),
     ...(maxTokens !== undefined && { maxTokens }),
     // Ranking needs the log-probability of every token, also when the client did not ask for them.
     ...((request.logprobs !== undefined || ranked) && { logprobs: { top: request.logprobs ?? 0 } }),
@@ -93,6 +101,7 @@ export function completionRequest(
       streamUsage: streamUsage(request, 'none'),
       strictOpenai,
     },
+    ...(output && { grammarParam: output.param }),
   }
 }
 

@@ -61,7 +61,7 @@ function whole(format: CompletionFormat, echoes: string[], events: GenerateEvent
 }
 
 function streamed(format: CompletionFormat, echoes: string[], steps: GenerateEvent[][]) {
-  const stream = createCompletionStream(reply, format, echoes)
+  const stream = createCompletionStream(reply, format, echoes, 0)
   const frames = steps
     .map(step => stream.encode(step))
     .join('')
@@ -167,7 +167,7 @@ describe('completion', () => {
   })
 
   test('an error ends the stream: error, then [DONE]', () => {
-    const stream = createCompletionStream(reply, plain, [])
+    const stream = createCompletionStream(reply, plain, [], 0)
     expect(stream.fail({ kind: 'internal', message: 'gone' })).toBe(
       'data: {"error":{"message":"gone","type":"server_error","param":null,"code":null}}\n\ndata: [DONE]\n\n',
     )

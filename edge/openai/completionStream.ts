@@ -4,17 +4,19 @@ import type { StreamEncoder } from '../sse.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionFinish } from './completionResponse.ts'
 import { LegacyLogprobCounter } from './legacyLogprobs.ts'
-import { createStreamEncoder, DONE, streamHead, usageChunk } from './streamFrames.ts'
+import { createStreamEncoder, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 
 /**
  * Encodes a run as streamed `text_completion` frames; a choice begins with its prompt when the request asked for that.
  * @param echoes text of each prompt, when the request asked to repeat it
+ * @param cachedTokens of the prompts, told with their progress
  */
 export function createCompletionStream(
   reply: Reply,
   format: CompletionFormat,
   echoes: string[],
+  cachedTokens: number,
 ): StreamEncoder {
   const head = streamHead('text_completion', reply)
   const tail = format.streamUsage === 'chunk' ? '}],"usage":null}\n\n' : '}]}\n\n'
@@ -58,6 +60,13 @@ export function createCompletionStream(
     return start + chunk(choice, event.text, logprobs)
   }
 
+  const progress = (event: Extract<GenerateEvent, { kind: 'progress' }>) => {
+    const [first] = choices
+    if (first === undefined) return ''
+    const end = `,${progressField(event, cachedTokens)}${tail.slice(2)}`
+    return `${first.head}"","logprobs":null,"finish_reason":null}]${end}`
+  }
+
   const encodeUsage = (usage: Usage) => {
     const body = usageBody(usage, format.strictOpenai)
     return (format.streamUsage === 'chunk' ? usageChunk(head, body) : '') + DONE
@@ -68,6 +77,7 @@ export function createCompletionStream(
       const choice = choices[event.index]
       return choice === undefined ? '' : encodeChoice(event, choice)
     },
+    progress,
     usage: encodeUsage,
   })
 }

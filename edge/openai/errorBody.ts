@@ -15,8 +15,17 @@ const renamed: Record<string, string> = {
   'prompt.templateOptions': 'chat_template_kwargs',
   'prompt.addGenerationPrompt': 'add_generation_prompt',
   'prompt.prompts': 'prompt',
+  'prompt.reasoning.enabled': 'enable_thinking',
+  'prompt.reasoning.effort': 'reasoning_effort',
   'logprobs.top': 'top_logprobs',
   promptLogprobs: 'echo',
+  truncatePrompt: 'truncate_sequence',
+  progress: 'return_progress',
+  'sampling.dry.base': 'dry_base',
+  'sampling.dry.allowedLength': 'dry_allowed_length',
+  'sampling.dry.sequenceBreakers': 'dry_sequence_breakers',
+  'sampling.dry.multiplier': 'dry_multiplier',
+  'sampling.dry': 'dry_multiplier',
 }
 
 /** Turns a path in terms of GenerateJob, such as `sampling.topP`, into OpenAI's field, `top_p`. */

@@ -27,6 +27,6 @@ function modelBody(id: string, model: ModelInfo): JsonObject {
     status: model.status,
     max_model_len: model.maxModelLen,
     quantization: model.quantization,
-    input_modalities: ['text'],
+    input_modalities: ['text', ...model.inputModalities],
   }
 }

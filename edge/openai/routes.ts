@@ -1,9 +1,9 @@
 import type { Hono } from 'hono'
 import { collectRun } from '../collect.ts'
 import type { RouteDeps } from '../deps.ts'
-import { EngineError } from '../engine.ts'
+import { EngineError, type GenerateJob } from '../engine.ts'
 import { fromEngineError, internalError } from '../errors.ts'
-import { startJob } from '../jobRun.ts'
+import { type JobRun, startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv, RequestScope } from '../requestScope.ts'
 import { replyOf, streamRun } from '../runRoute.ts'
@@ -14,6 +14,7 @@ import { type CompletionFormat, completionRequest } from './completionRequest.ts
 import { completionResponse } from './completionResponse.ts'
 import { createCompletionStream } from './completionStream.ts'
 import { openaiParam } from './errorBody.ts'
+import { grammarError } from './grammarError.ts'
 import { modelById, modelList } from './models.ts'
 
 /** Adds OpenAI's chat, legacy completion and model routes. */
@@ -30,10 +31,12 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.post('/chat/completions', c =>
     told('messages', async () => {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
-      const { job, stream, format } = chatRequest(body, await c.var.scope.engine.models(), deps)
-      const run = await startJob(c.var.scope, job)
+      const models = await c.var.scope.engine.models()
+      const { job, stream, format, ...terms } = chatRequest(body, models, deps)
+      const run = await start(c.var.scope, job, terms)
       const reply = replyOf(deps, 'chatcmpl-', run)
-      if (stream) return streamRun(c, deps, run, createChatStream(reply, format))
+      const { cachedTokens } = run.accepted
+      if (stream) return streamRun(c, deps, run, createChatStream(reply, format, cachedTokens))
       const collected = await collectRun(run, format.numChoices)
       c.var.scope.completionTokens = collected.usage.completionTokens
       return c.json(chatResponse(reply, format, collected))
@@ -43,15 +46,15 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.post('/completions', c =>
     told('prompt', async () => {
       const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
-      const { job, stream, format } = completionRequest(
-        body,
-        await c.var.scope.engine.models(),
-        deps,
-      )
+      const models = await c.var.scope.engine.models()
+      const { job, stream, format, ...terms } = completionRequest(body, models, deps)
       const echoes = await promptTexts(c.var.scope, job.model, format)
-      const run = await startJob(c.var.scope, job)
+      const run = await start(c.var.scope, job, terms)
       const reply = replyOf(deps, 'cmpl-', run)
-      if (stream) return streamRun(c, deps, run, createCompletionStream(reply, format, echoes))
+      const { cachedTokens } = run.accepted
+      if (stream) {
+        return streamRun(c, deps, run, createCompletionStream(reply, format, echoes, cachedTokens))
+      }
       const collected = await collectRun(run, format.prompts.length * format.candidates)
       c.var.scope.completionTokens = collected.usage.completionTokens
       return c.json(completionResponse(reply, format, echoes, collected))
@@ -68,6 +71,19 @@ async function told<T>(promptField: 'messages' | 'prompt', handler: () => Promis
     if (!(error instanceof Error)) throw internalError(error)
     if (!(error instanceof EngineError)) throw error
     throw fromEngineError(error.toData(), (path, kind) => openaiParam(path, kind, promptField))
+  }
+}
+
+/** A language that does not compile is told with the field it comes from, which the job does not know. */
+async function start(
+  scope: RequestScope,
+  job: GenerateJob,
+  { grammarParam }: { grammarParam?: string },
+): Promise<JobRun> {
+  try {
+    return await startJob(scope, job)
+  } catch (error) {
+    throw grammarError(error, job, grammarParam) ?? error
   }
 }
 

@@ -5,6 +5,13 @@ import { defined, field, invalidValue, optional } from '../schema.ts'
 const MAX_STOP_STRINGS = 16
 const INT64 = 2 ** 63
 
+const stopString = field.string().min(1, 'a non-empty string')
+/** More than OpenAI's four are allowed. */
+const stopField = z.union(
+  [stopString, z.array(stopString).max(MAX_STOP_STRINGS, `at most ${MAX_STOP_STRINGS} strings`)],
+  { error: `a non-empty string or up to ${MAX_STOP_STRINGS} of them` },
+)
+
 /** Fields that chat and legacy completions share. */
 export const samplingFields = {
   model: optional(field.string()),
@@ -18,22 +25,33 @@ export const samplingFields = {
   repetition_penalty: optional(field.positiveNumber()),
   logit_bias: optional(field.object()),
   seed: optional(field.integer(-INT64, INT64)),
-  stop: field.any(),
+  stop: optional(stopField),
+  dry_multiplier: optional(field.number(0, 100)),
+  dry_base: optional(field.number(1, 100)),
+  dry_allowed_length: optional(field.integer(0, Number.MAX_SAFE_INTEGER)),
+  dry_sequence_breakers: optional(
+    z.array(field.string().min(1, 'a string'), 'an array of strings'),
+  ),
   stream: optional(field.boolean()),
-  stream_options: optional(z.object({ include_usage: optional(field.boolean()) }, 'an object')),
+  stream_options: optional(
+    z.object(
+      { include_usage: optional(field.boolean()), include_obfuscation: optional(field.boolean()) },
+      'an object',
+    ),
+  ),
+  /** Tell in the stream how far queueing and prefill are. */
+  return_progress: optional(field.boolean()),
   ignore_eos: optional(field.boolean()),
+  truncate_sequence: optional(field.boolean()),
 }
 
-type SamplingRequest = z.infer<z.ZodObject<typeof samplingFields>>
+type SamplingRequest = Partial<z.infer<z.ZodObject<typeof samplingFields>>>
 
 /** The smallest nucleus is the best token alone; the engine takes no 0. */
 const SMALLEST_TOP_P = 1e-9
 
 /** @throws ApiError 400 for a `logit_bias` key that is no token id of `model` */
-export function toSampling(
-  request: Omit<SamplingRequest, 'n' | 'stop' | 'stream_options'>,
-  model: ModelInfo,
-): SamplingOptions {
+export function toSampling(request: SamplingRequest, model: ModelInfo): SamplingOptions {
   return defined({
     temperature: request.temperature,
     topP: request.top_p === undefined ? undefined : Math.max(request.top_p, SMALLEST_TOP_P),
@@ -43,8 +61,22 @@ export function toSampling(
     presencePenalty: request.presence_penalty,
     repetitionPenalty: request.repetition_penalty,
     logitBias: request.logit_bias && toLogitBias(request.logit_bias, model),
+    dry: toDry(request),
     seed: request.seed,
   })
+}
+
+function toDry(request: SamplingRequest): SamplingOptions['dry'] {
+  const { dry_multiplier: multiplier } = request
+  if (!multiplier) return undefined
+  return {
+    multiplier,
+    ...defined({
+      base: request.dry_base,
+      allowedLength: request.dry_allowed_length,
+      sequenceBreakers: request.dry_sequence_breakers,
+    }),
+  }
 }
 
 function toLogitBias(biases: Record<string, unknown>, model: ModelInfo): [number, number][] {
@@ -63,18 +95,6 @@ export function checkTokenId(id: unknown, param: string, { vocabSize }: ModelInf
   throw invalidValue(param, id, `a token id${range}`)
 }
 
-/** Stop strings of a request; more than OpenAI's four are allowed. */
-export function toStop(stop: unknown): string[] {
-  if (stop === undefined || stop === null) return []
-  const strings: unknown[] = Array.isArray(stop) ? stop : [stop]
-  if (strings.length <= MAX_STOP_STRINGS && strings.every(isStopString)) return strings
-  throw invalidValue('stop', stop, `a non-empty string or up to ${MAX_STOP_STRINGS} of them`)
-}
-
-function isStopString(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
-}
-
 /** Where a stream reports usage: in a chunk of its own, on the last finish chunk, or not at all. */
 export type StreamUsage = 'chunk' | 'finish' | 'none'
 
@@ -85,11 +105,14 @@ export function streamUsage(request: SamplingRequest, unasked: StreamUsage): Str
 
 /** The part of a job that both kinds of completions fill alike. */
 export function jobBasics(request: SamplingRequest, model: ModelInfo) {
+  const { stop = [] } = request
   return {
     model: model.id,
     n: request.n ?? 1,
     sampling: toSampling(request, model),
-    stop: toStop(request.stop),
+    stop: Array.isArray(stop) ? stop : [stop],
     ...(request.ignore_eos && { ignoreEos: true }),
+    ...(request.truncate_sequence && { truncatePrompt: true }),
+    ...(request.stream && request.return_progress && { progress: true }),
   } satisfies Partial<GenerateJob>
 }

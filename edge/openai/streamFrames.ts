@@ -25,6 +25,19 @@ export function usageChunk(head: string, usage: object): string {
   return `${head}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`
 }
 
+type ProgressEvent = Extract<GenerateEvent, { kind: 'progress' }>
+
+/** How far prefill is, and how many jobs are ahead of this one. Source of the other names: llama.cpp. */
+export function progressField(event: ProgressEvent, cachedTokens: number): string {
+  const progress = {
+    total: event.promptTokens,
+    cache: cachedTokens,
+    processed: event.promptTokensDone,
+    queue_position: event.queuePosition,
+  }
+  return `"prompt_progress":${JSON.stringify(progress)}`
+}
+
 function errorFrames(error: EngineErrorData): string {
   return `data: ${JSON.stringify(streamErrorBody(error))}\n\n${DONE}`
 }
@@ -33,6 +46,8 @@ function errorFrames(error: EngineErrorData): string {
 export interface StreamFrames {
   /** Frames of one event of a choice; '' for kinds and choices the stream does not show. */
   choice(event: GenerateEvent & { index: number }): string
+  /** A frame that no loop over choices minds. */
+  progress(event: ProgressEvent): string
   /** The last frames. */
   usage(usage: Usage): string
 }
@@ -47,6 +62,7 @@ export function createStreamEncoder(frames: StreamFrames): StreamEncoder {
   }
   const encodeEvent = (event: GenerateEvent): string => {
     if (event.kind === 'error') return fail(event.error)
+    if (event.kind === 'progress') return frames.progress(event)
     if (event.kind !== 'usage') return 'index' in event ? frames.choice(event) : ''
     usage = event
     end = 'completed'

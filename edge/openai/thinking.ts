@@ -1,51 +1,64 @@
-import type { JsonObject } from '../engine.ts'
+import type { z } from 'zod'
+import type { ChatPrompt, JsonObject } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { invalidValue } from '../schema.ts'
+import { defined, field, optional } from '../schema.ts'
 
-const OFF = ['none', 'off']
-const EFFORTS = [...OFF, 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
+/** What the words for effort mean to the engine. */
+const EFFORTS = {
+  none: 'off',
+  off: 'off',
+  minimal: 'low',
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'xhigh',
+  max: 'xhigh',
+} as const
+const WORDS = ['none', 'off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
-interface ThinkingFields {
-  enable_thinking: boolean | undefined
-  reasoning_effort: string | undefined
-  verbosity: string | undefined
-  chat_template_kwargs: Record<string, unknown> | undefined
+/** The fields that say how hard to think, and what else the chat template is told. */
+export const thinkingFields = {
+  enable_thinking: optional(field.boolean()),
+  reasoning_effort: optional(
+    field
+      .string()
+      .transform(word => word.trim().toLowerCase())
+      .pipe(field.oneOf(...WORDS)),
+  ),
+  max_reasoning_tokens: optional(field.integer(0, Number.MAX_SAFE_INTEGER)),
+  verbosity: optional(field.string()),
+  chat_template_kwargs: optional(field.object()),
 }
+
+type ThinkingFields = Omit<z.infer<z.ZodObject<typeof thinkingFields>>, 'max_reasoning_tokens'>
 
 /**
- * Variables for the chat template. Every key of `chat_template_kwargs` reaches it; `enable_thinking` and
- * `reasoning_effort` are the same two switches under their own names.
+ * `enable_thinking` and `reasoning_effort` are one switch; every key of `chat_template_kwargs` reaches the template.
  * @throws ApiError 400 when two of the three say opposite things
  */
-export function toTemplateOptions(request: ThinkingFields): JsonObject {
-  const options = { ...request.chat_template_kwargs } as JsonObject
-  const effort = request.reasoning_effort?.trim().toLowerCase()
-  if (effort !== undefined && !EFFORTS.includes(effort)) {
-    throw invalidValue('reasoning_effort', request.reasoning_effort, `one of ${EFFORTS.join(', ')}`)
-  }
-  const thinkingOfEffort = effort === undefined ? undefined : !OFF.includes(effort)
-  const thinking = agree('enable_thinking', options.enable_thinking, [
+export function toThinking(
+  request: ThinkingFields,
+): Pick<ChatPrompt, 'reasoning' | 'templateOptions'> {
+  const templateOptions = { ...request.chat_template_kwargs } as JsonObject
+  if (request.verbosity !== undefined) templateOptions.verbosity ??= request.verbosity
+  const effort = request.reasoning_effort && EFFORTS[request.reasoning_effort]
+  const enabled = agreed([
+    templateOptions.enable_thinking,
     request.enable_thinking,
-    thinkingOfEffort,
+    effort && effort !== 'off',
   ])
-  if (thinking !== undefined) options.enable_thinking = thinking
-  if (effort !== undefined && thinkingOfEffort) {
-    options.reasoning_effort ??= effort === 'minimal' ? 'low' : effort
+  const reasoning = defined({ enabled, effort: effort === 'off' ? undefined : effort })
+  return {
+    ...(Object.keys(reasoning).length > 0 && { reasoning }),
+    ...(Object.keys(templateOptions).length > 0 && { templateOptions }),
   }
-  if (request.verbosity !== undefined) options.verbosity ??= request.verbosity
-  return options
 }
 
-function agree(
-  param: string,
-  inTemplate: JsonObject[string] | undefined,
-  said: (boolean | undefined)[],
-): boolean | undefined {
-  const values = [typeof inTemplate === 'boolean' ? inTemplate : undefined, ...said]
-  const [first, ...others] = values.filter(value => value !== undefined)
+function agreed(said: unknown[]): boolean | undefined {
+  const [first, ...others] = said.filter(value => typeof value === 'boolean')
   if (others.every(value => value === first)) return first
   throw invalidRequest(
-    param,
+    'enable_thinking',
     "'enable_thinking', 'reasoning_effort' and 'chat_template_kwargs.enable_thinking' contradict each other.",
   )
 }

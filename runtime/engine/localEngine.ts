@@ -14,6 +14,7 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
+import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
 import type { TextService } from '../text/textService.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -141,6 +142,7 @@ export class LocalEngine implements ManagedEngine {
     signal.throwIfAborted()
     this.#checkReady()
     validateJob(job, this.#options.info.vocabSize)
+    checkModalities(job, this.#options.info.inputModalities)
     const prompts = await this.#prompts.encodeJob(job, signal)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.

@@ -86,10 +86,10 @@ export const errorCases: HttpCase[] = [
     code: 'missing_required_parameter',
     param: 'messages[0].content',
   }),
-  refused('what this server cannot do', CHAT, chat({ grammar: { type: 'regex', value: '.' } }), {
+  refused('what this server cannot do', CHAT, chat({ modalities: ['audio'] }), {
     status: 400,
     code: 'unsupported_value',
-    param: 'grammar',
+    param: 'modalities',
   }),
   refused(
     'media for a model that reads text',
@@ -97,6 +97,17 @@ export const errorCases: HttpCase[] = [
     post({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: 'x' }] }] }),
     { status: 400, code: 'unsupported_media', param: 'messages[0].content[0]' },
   ),
+  refused(
+    'media that cannot be decoded',
+    CHAT,
+    post({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: 'data:x' }] }] }),
+    { status: 400, code: 'invalid_image', param: 'messages[0].content[0].image_url' },
+  ),
+  refused('an unknown adapter', CHAT, chat({ adapter: 'x' }), {
+    status: 404,
+    code: 'model_not_found',
+    param: 'adapter',
+  }),
   refused('an unknown model', CHAT, chat({ model: 'gpt-9' }), {
     status: 404,
     code: 'model_not_found',
@@ -187,6 +198,35 @@ export const errorCases: HttpCase[] = [
     'a grammar that does not compile',
     { kind: 'invalid_grammar', message: 'no' },
     { status: 400, code: 'invalid_grammar' },
+  ),
+  refused(
+    'a schema that does not compile',
+    CHAT,
+    chat({ response_format: { type: 'json_schema', json_schema: { name: 'x', schema: {} } } }),
+    {
+      status: 400,
+      code: 'invalid_json_schema',
+      param: 'response_format.json_schema.schema',
+    },
+    { engine: { failSubmit: { kind: 'invalid_grammar', message: 'no', param: 'grammar' } } },
+  ),
+  refused(
+    'remote media out of reach',
+    CHAT,
+    post({
+      messages: [{ role: 'user', content: [{ type: 'image_url', image_url: 'http://10.0.0.1/' }] }],
+    }),
+    { status: 400, code: 'failed_to_download_image', param: 'messages[0].content[0]' },
+    {
+      engine: {
+        failSubmit: {
+          kind: 'unreachable_media',
+          message: 'no',
+          param: 'prompt.messages.0.content.0',
+        },
+        models: [{ ...scriptedModel, inputModalities: ['image'] }],
+      },
+    },
   ),
   ...refusedByEngine(
     'an engine that fails',

@@ -11,6 +11,7 @@ export interface Chunk {
     finish_reason: string | null
   }[]
   usage?: { total_tokens: number } | null
+  prompt_progress?: Record<string, number>
   error?: { message: string }
 }
 

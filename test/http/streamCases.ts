@@ -1,9 +1,39 @@
 import { expect } from 'vitest'
+import type { EventBody } from '../../edge/scriptedRun.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 import { sseChunks, sseData } from './sseData.ts'
 
 const CHAT = '/v1/chat/completions'
 const streamed = (fields: object = {}) => post({ messages: 'hi', stream: true, ...fields })
+
+const usage: EventBody = {
+  kind: 'usage',
+  promptTokens: 8,
+  cachedTokens: 0,
+  completionTokens: 3,
+  reasoningTokens: 0,
+  promptMs: 1,
+  completionMs: 1,
+}
+const callEvents: EventBody[][] = [
+  [
+    {
+      kind: 'tool_call_delta',
+      index: 0,
+      call: 0,
+      id: 'A'.repeat(24),
+      name: 'look',
+      arguments: '{"a"',
+    },
+  ],
+  [{ kind: 'tool_call_delta', index: 0, call: 0, arguments: ':1}' }],
+  [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usage],
+]
+const progressEvents: EventBody[][] = [
+  [{ kind: 'progress', queuePosition: 0, promptTokensDone: 4, promptTokens: 8 }],
+  [{ kind: 'text', index: 0, text: 'a' }],
+  [{ kind: 'finish', index: 0, reason: 'stop' }, usage],
+]
 
 export const streamCases: HttpCase[] = [
   {
@@ -69,6 +99,54 @@ export const streamCases: HttpCase[] = [
       const deltas = sseChunks(body).map(({ choices }) => choices[0]?.delta ?? {})
       expect(deltas[1]).toEqual({ reasoning_content: 'Let me think.' })
       expect(deltas.slice(2).some(delta => 'reasoning_content' in delta)).toBe(false)
+    },
+  },
+  {
+    name: 'calls stream in pieces and come whole',
+    scenario: { engine: { events: callEvents } },
+    async run({ fetch }) {
+      const tools = [{ type: 'function', function: { name: 'look' } }]
+      const whole = await fetch(CHAT, post({ messages: 'hi', tools }))
+      const id = `call_${'A'.repeat(24)}`
+      expect(await whole.json()).toMatchObject({
+        choices: [
+          {
+            message: {
+              content: null,
+              tool_calls: [
+                { id, type: 'function', function: { name: 'look', arguments: '{"a":1}' } },
+              ],
+            },
+            finish_reason: 'tool_calls',
+          },
+        ],
+      })
+      const deltas = sseChunks(await (await fetch(CHAT, streamed({ tools }))).text()).flatMap(
+        ({ choices }) => choices[0]?.delta?.tool_calls ?? [],
+      )
+      expect(deltas).toEqual([
+        { index: 0, id, type: 'function', function: { name: 'look', arguments: '' } },
+        { index: 0, function: { arguments: '{"a"' } },
+        { index: 0, function: { arguments: ':1}' } },
+      ])
+    },
+  },
+  {
+    name: 'progress is told when asked for, and only then',
+    scenario: { engine: { events: progressEvents } },
+    async run({ fetch }) {
+      for (const [path, prompt] of [
+        [CHAT, { messages: 'hi' }],
+        ['/v1/completions', { prompt: 'hi' }],
+      ] as const) {
+        const body = { ...prompt, stream: true, return_progress: true }
+        const chunks = sseChunks(await (await fetch(path, post(body))).text())
+        const told = chunks.filter(chunk => 'prompt_progress' in chunk)
+        expect(told.map(({ prompt_progress }) => prompt_progress)).toEqual([
+          { total: 8, cache: 0, processed: 4, queue_position: 0 },
+        ])
+        expect(chunks.every(({ choices }) => choices.length === 1)).toBe(true)
+      }
     },
   },
   {

@@ -1,0 +1,87 @@
+import type { MediaPart, Modality } from '../engine.ts'
+import { type ApiError, invalidRequest } from '../errors.ts'
+
+type MediaData = Extract<MediaPart['source'], { kind: 'data' }>
+
+/** As much as is read from a remote address. */
+const MAX_MEDIA_BYTES = 64 * 2 ** 20
+
+export function isDataUrl(url: string): boolean {
+  return /^data:/i.test(url)
+}
+
+/**
+ * Media from a data URL, or from bare base64 of the type `mimeType`.
+ * @throws ApiError 400 `invalid_image` (or what it is) at `param`
+ */
+export function mediaData(
+  value: string,
+  mimeType: string,
+  modality: Modality,
+  param: string,
+): MediaData {
+  if (isDataUrl(value)) return decodeDataUrl(value, modality, param)
+  return { kind: 'data', mimeType, base64: checkedBase64(value, modality, param) }
+}
+
+/** Source: RFC 2397. @throws ApiError 400 `invalid_image` (or what it is) at `param` */
+export function decodeDataUrl(url: string, modality: Modality, param: string): MediaData {
+  const comma = url.indexOf(',')
+  if (comma < 0) throw undecodable(modality, param, 'the data URL has no comma')
+  const [mimeType = '', ...attributes] = url.slice('data:'.length, comma).split(';')
+  const data = url.slice(comma + 1)
+  const isBase64 = attributes.at(-1)?.trim().toLowerCase() === 'base64'
+  const base64 = isBase64
+    ? checkedBase64(percentText(data, modality, param), modality, param)
+    : percentEncoded(data, modality, param)
+  return { kind: 'data', mimeType: mimeType.trim().toLowerCase() || 'text/plain', base64 }
+}
+
+/** Standard base64 with its padding; white space and the URL-safe alphabet are understood. */
+function checkedBase64(text: string, modality: Modality, param: string): string {
+  const bare = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/').replace(/=+$/, '')
+  if (bare === '') throw undecodable(modality, param, 'it is empty')
+  if (/[^A-Za-z0-9+/]/.test(bare) || bare.length % 4 === 1) {
+    throw undecodable(modality, param, 'it is not base64')
+  }
+  if (bare.length * 0.75 > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
+  return bare.padEnd(Math.ceil(bare.length / 4) * 4, '=')
+}
+
+function percentText(text: string, modality: Modality, param: string): string {
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw undecodable(modality, param, 'its percent encoding is broken', cause)
+  }
+}
+
+/** Bytes may be any, so they are not decoded as the UTF-8 that `decodeURIComponent` wants. */
+function percentEncoded(text: string, modality: Modality, param: string): string {
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) {
+    throw undecodable(modality, param, 'its percent encoding is broken')
+  }
+  const utf8 = Array.from(new TextEncoder().encode(text), byte => String.fromCharCode(byte)).join(
+    '',
+  )
+  const bytes = utf8.replace(/%(..)/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  if (bytes.length > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
+  return btoa(bytes)
+}
+
+function tooLarge(modality: Modality, param: string): ApiError {
+  return undecodable(modality, param, `it has more than ${MAX_MEDIA_BYTES} bytes`)
+}
+
+function undecodable(modality: Modality, param: string, why: string, cause?: unknown): ApiError {
+  const error = invalidRequest(
+    param,
+    `Invalid ${modality} in '${param}': ${why}.`,
+    `invalid_${modality}`,
+  )
+  error.cause = cause
+  return error
+}

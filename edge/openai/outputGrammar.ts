@@ -1,0 +1,166 @@
+import { z } from 'zod'
+import type { Grammar, JsonObject } from '../engine.ts'
+import { invalidRequest, unsupported } from '../errors.ts'
+import { field, invalidValue, isObject, optional } from '../schema.ts'
+
+const jsonSchema = z.union([field.object(), field.boolean()], { error: 'a JSON schema' })
+const choices = z.array(field.string(), 'an array of strings').min(1, 'at least one string')
+
+const responseFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('text') }),
+    // A schema beside `json_object` is how other servers of this kind take one.
+    z.object({ type: z.literal('json_object'), schema: optional(jsonSchema) }),
+    z.object({
+      type: z.literal('json_schema'),
+      json_schema: z.object(
+        {
+          name: field.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 letters, digits, _ or -'),
+          description: optional(field.string()),
+          schema: optional(jsonSchema),
+          strict: optional(field.boolean()),
+        },
+        'an object',
+      ),
+    }),
+  ],
+  "an object with type 'text', 'json_object' or 'json_schema'",
+)
+
+const llguidancePart = z.object(
+  {
+    json_schema: optional(jsonSchema),
+    lark_grammar: optional(field.string()),
+  },
+  'an object',
+)
+const grammarField = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('regex'), value: field.string() }),
+    z.object({ type: z.literal('json_schema'), value: jsonSchema }),
+    z.object({ type: z.literal('lark'), value: field.string() }),
+    z.object({ type: z.literal('gbnf'), value: field.string() }),
+    z.object({ type: z.literal('choice'), value: choices }),
+    z.object({
+      type: z.literal('llguidance'),
+      value: z.object(
+        {
+          grammars: z.array(llguidancePart, 'an array of grammars').min(1, 'at least one grammar'),
+        },
+        'an object with grammars',
+      ),
+    }),
+  ],
+  "an object with type 'regex', 'json_schema', 'lark', 'llguidance', 'gbnf' or 'choice'",
+)
+
+/** The fields that hold the output to a language; one of them at a time. */
+export const grammarFields = {
+  response_format: optional(responseFormat),
+  grammar: optional(grammarField),
+  guided_json: optional(z.union([field.string(), jsonSchema], { error: 'a JSON schema' })),
+  guided_regex: optional(field.string()),
+  guided_choice: optional(choices),
+  guided_grammar: optional(field.string()),
+}
+
+type GrammarFields = z.infer<z.ZodObject<typeof grammarFields>>
+
+/** A grammar, and the field it comes from. */
+export interface OutputGrammar {
+  grammar: Grammar
+  param: string
+}
+
+/** @throws ApiError 400 when two fields ask for a language each */
+export function toOutputGrammar(fields: GrammarFields): OutputGrammar | undefined {
+  const { response_format, grammar, guided_json, guided_regex, guided_choice } = fields
+  const { guided_grammar } = fields
+  const asked = [
+    response_format && ofResponseFormat(response_format),
+    grammar && { grammar: ofGrammar(grammar), param: 'grammar' },
+    guided_json !== undefined && { grammar: ofGuidedJson(guided_json), param: 'guided_json' },
+    guided_regex !== undefined && {
+      grammar: { type: 'regex', pattern: guided_regex } as const,
+      param: 'guided_regex',
+    },
+    guided_choice && {
+      grammar: { type: 'choice', choices: guided_choice } as const,
+      param: 'guided_choice',
+    },
+    guided_grammar !== undefined && {
+      grammar: ofGuidedGrammar(guided_grammar),
+      param: 'guided_grammar',
+    },
+  ].filter(language => typeof language === 'object')
+  const [first, second] = asked
+  if (first === undefined || second === undefined) return first
+  const [a = '', b = ''] = [first, second].map(({ param }) => param.split('.')[0])
+  throw invalidRequest(b, `'${a}' and '${b}' cannot be used together.`)
+}
+
+function ofResponseFormat(format: z.infer<typeof responseFormat>): OutputGrammar | undefined {
+  if (format.type === 'text') return undefined
+  const [schema, param] =
+    format.type === 'json_object'
+      ? [format.schema, 'response_format.schema']
+      : [format.json_schema.schema, 'response_format.json_schema.schema']
+  return schema === undefined
+    ? { grammar: { type: 'json_object' }, param: 'response_format' }
+    : { grammar: schemaGrammar(schema), param }
+}
+
+function ofGrammar(grammar: z.infer<typeof grammarField>): Grammar {
+  switch (grammar.type) {
+    case 'regex':
+      return { type: 'regex', pattern: grammar.value }
+    case 'json_schema':
+      return schemaGrammar(grammar.value)
+    case 'choice':
+      return { type: 'choice', choices: grammar.value }
+    case 'llguidance':
+      return ofLlguidance(grammar.value.grammars)
+    default:
+      return { type: grammar.type, grammar: grammar.value }
+  }
+}
+
+/** Source: llguidance's `TopLevelGrammar`, of which several grammars may refer to each other. */
+function ofLlguidance(grammars: z.infer<typeof llguidancePart>[]): Grammar {
+  const [only, ...others] = grammars
+  if (others.length > 0) {
+    throw unsupported('grammar.value.grammars', 'Only a single grammar is supported.')
+  }
+  if (only?.json_schema !== undefined) return schemaGrammar(only.json_schema)
+  if (only?.lark_grammar !== undefined) return { type: 'lark', grammar: only.lark_grammar }
+  throw invalidValue(
+    'grammar.value.grammars[0]',
+    only,
+    "an object with 'json_schema' or 'lark_grammar'",
+  )
+}
+
+/** vLLM takes the schema as text too. */
+function ofGuidedJson(value: string | boolean | Record<string, unknown>): Grammar {
+  if (typeof value !== 'string') return schemaGrammar(value)
+  let schema: unknown
+  try {
+    schema = JSON.parse(value)
+  } catch {
+    throw invalidValue('guided_json', value, 'a JSON schema')
+  }
+  if (typeof schema === 'boolean' || isObject(schema)) return schemaGrammar(schema)
+  throw invalidValue('guided_json', value, 'a JSON schema')
+}
+
+/** Rules are written `name ::= …` in one of the two notations and `name: …` in the other. Source: vLLM. */
+function ofGuidedGrammar(text: string): Grammar {
+  return { type: text.includes('::=') ? 'gbnf' : 'lark', grammar: text }
+}
+
+function schemaGrammar(schema: boolean | Record<string, unknown>): Grammar {
+  // Parsed from JSON, so that is all there can be in it.
+  return { type: 'json_schema', schema: schema as JsonObject | boolean }
+}
