@@ -11,6 +11,8 @@ import { Chat, chatSampling } from './chat.ts'
 import { answerOnce, converseByLine, converseOnTerminal } from './converse.ts'
 
 interface FakeOptions {
+  /** Think first. */
+  reasoning?: string
   /** Refuse the job, or fail after its first piece. */
   refuse?: EngineErrorData
   fail?: EngineErrorData
@@ -22,6 +24,8 @@ interface FakeOptions {
 function fakeEngine(options: FakeOptions = {}) {
   const jobs: GenerateJob[] = []
   async function* events(signal: AbortSignal): AsyncGenerator<GenerateEvent[]> {
+    const { reasoning } = options
+    if (reasoning) yield [{ v: 1, seq: 0, kind: 'reasoning', index: 0, text: reasoning }]
     yield [{ v: 1, seq: 0, kind: 'text', index: 0, text: `answer ` }]
     if (options.fail) yield [{ v: 1, seq: 1, kind: 'error', error: options.fail }]
     if (options.endless) {
@@ -44,7 +48,6 @@ function fakeEngine(options: FakeOptions = {}) {
 }
 
 const never = new AbortController().signal
-const ignore = () => {}
 const messagesOf = (job: GenerateJob | undefined) =>
   job?.prompt.kind === 'chat'
     ? job.prompt.messages.map(({ role, content }) => `${role}: ${content}`)
@@ -54,14 +57,14 @@ describe('a conversation', () => {
   test('grows, has a system message and can be forgotten', async () => {
     const { engine, jobs } = fakeEngine()
     const chat = new Chat(engine, { sampling: {} })
-    await chat.say('one', never, ignore)
+    await chat.say('one', never)
     expect(chat.command('/system Be brief.  Please.')).toBe('System message set.')
-    await chat.say('two', never, ignore)
+    await chat.say('two', never)
     expect(chat.command('/clear')).toBe('Conversation cleared.')
-    await chat.say('three', never, ignore)
+    await chat.say('three', never)
     expect(chat.command('/system')).toBe('System message removed.')
     chat.command('/clear')
-    await chat.say('four', never, ignore)
+    await chat.say('four', never)
     expect(jobs.map(messagesOf)).toEqual([
       ['user: one'],
       ['system: Be brief.  Please.', 'user: one', 'assistant: answer 1', 'user: two'],
@@ -74,11 +77,11 @@ describe('a conversation', () => {
     const { engine, jobs } = fakeEngine({ endless: true })
     const chat = new Chat(engine, { sampling: {} })
     const abort = new AbortController()
-    const { usage, text } = await chat.say('one', abort.signal, () => abort.abort())
+    const { usage, text } = await chat.say('one', abort.signal, { onText: () => abort.abort() })
     expect([usage, text]).toEqual([undefined, 'answer '])
-    await chat.say('two', AbortSignal.abort(), ignore)
+    await chat.say('two', AbortSignal.abort())
     const again = new AbortController()
-    await chat.say('three', again.signal, () => again.abort())
+    await chat.say('three', again.signal, { onText: () => again.abort() })
     expect(messagesOf(jobs[1])).toEqual(['user: one', 'assistant: answer ', 'user: three'])
   })
 
@@ -88,10 +91,10 @@ describe('a conversation', () => {
   ])('is as it was after an error: %o', async options => {
     const { engine, jobs } = fakeEngine(options)
     const chat = new Chat(engine, { sampling: {} })
-    await expect(chat.say('one', never, ignore)).rejects.toThrow('too long')
+    await expect(chat.say('one', never)).rejects.toThrow('too long')
     delete options.refuse
     delete options.fail
-    await chat.say('two', never, ignore)
+    await chat.say('two', never)
     expect(messagesOf(jobs.at(-1))).toEqual(['user: two'])
   })
 
@@ -101,7 +104,6 @@ describe('a conversation', () => {
       await new Chat(engine, { sampling: {}, ...(thinking !== undefined && { thinking }) }).say(
         'one',
         never,
-        ignore,
       )
       const [{ prompt } = { prompt: undefined }] = jobs
       expect(prompt).toHaveProperty('kind', 'chat')
@@ -127,7 +129,7 @@ describe('settings', () => {
     const { engine, jobs } = fakeEngine()
     const chat = new Chat(engine, { sampling: { seed: 3 } })
     expect(chat.command(line)).toBe(reply)
-    await chat.say('one', never, ignore)
+    await chat.say('one', never)
     expect(jobs[0]?.sampling).toEqual({ seed: 3, ...sampling })
   })
 
@@ -206,6 +208,9 @@ test('one answer', async () => {
   const chat = new Chat(fakeEngine().engine, { sampling: {} })
   expect(await answerOnce(chat, 'one', io, never)).toBe(0)
   expect(shown.output).toBe('answer 1\n')
+  const thinking = new Chat(fakeEngine({ reasoning: 'hm' }).engine, { sampling: {} })
+  expect(await answerOnce(thinking, 'one', io, never)).toBe(0)
+  expect(shown.output).toBe('answer 1\nanswer 1\n')
   expect(await answerOnce(chat, 'two', io, AbortSignal.abort())).toBe(130)
 })
 
@@ -229,6 +234,14 @@ describe('on a terminal', () => {
     expect(shown).toContain('answer 1\n(prompt 10 tokens (4 cached) · first token 0.02 s · ')
     expect(shown).toContain('300.0 tok/s in, 200.0 tok/s out)')
     expect(shown).toContain('topk is 3.')
+  })
+
+  test('shows reasoning dimmed and keeps it with the answer', async () => {
+    const { engine, jobs } = fakeEngine({ reasoning: 'hm' })
+    const shown = await converse(engine, ['one\n', 'two\n', '/exit\n'])
+    expect(shown).toContain('\x1b[2mhm\x1b[22m\n\nanswer 1')
+    const [, prompt] = jobs.map(job => (job.prompt.kind === 'chat' ? job.prompt.messages : []))
+    expect(prompt?.[1]).toEqual({ role: 'assistant', content: 'answer 1', reasoning: 'hm' })
   })
 
   test('Ctrl-C stops an answer, clears a line, and leaves at an empty one', async () => {

@@ -1,6 +1,6 @@
 import type { ChatMessage, Engine, GenerateJob, SamplingOptions } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
-import { runTurn, type TurnResult } from './chatTurn.ts'
+import { runTurn, type TurnListener, type TurnResult } from './chatTurn.ts'
 
 export interface ChatOptions {
   sampling: SamplingOptions
@@ -60,11 +60,7 @@ export class Chat {
    * Adds a user turn and keeps it with its answer, also one that was stopped midway.
    * @throws EngineError, and then the conversation is as it was
    */
-  async say(
-    text: string,
-    signal: AbortSignal,
-    onText: (text: string) => void,
-  ): Promise<TurnResult> {
+  async say(text: string, signal: AbortSignal, listener: TurnListener = {}): Promise<TurnResult> {
     const user: ChatMessage = { role: 'user', content: text }
     const system: ChatMessage[] = this.#system ? [{ role: 'system', content: this.#system }] : []
     const job: GenerateJob = {
@@ -80,9 +76,10 @@ export class Chat {
       sampling: this.#sampling,
       stop: [],
     }
-    const result = await runTurn(this.#engine, job, signal, onText)
+    const result = await runTurn(this.#engine, job, signal, listener)
     if (result.usage !== undefined || result.text !== '') {
-      this.#turns.push(user, { role: 'assistant', content: result.text })
+      const { text: content, reasoning } = result
+      this.#turns.push(user, { role: 'assistant', content, ...(reasoning !== '' && { reasoning }) })
     }
     return result
   }

@@ -2,21 +2,29 @@ import { type Engine, EngineError, type GenerateJob, type Usage } from '../../ed
 
 export interface TurnResult {
   text: string
+  reasoning: string
   /** Absent when the signal ended the turn. */
   usage: Usage | undefined
 }
 
+/** Takes an answer as it comes. */
+export interface TurnListener {
+  onText?: (text: string) => void
+  onReasoning?: (text: string) => void
+}
+
 /**
- * Runs one job and hands its text on as it comes.
+ * Runs one job and hands its output on as it comes.
  * @throws EngineError when the engine refuses the job or fails during it
  */
 export async function runTurn(
   engine: Pick<Engine, 'submit'>,
   job: GenerateJob,
   signal: AbortSignal,
-  onText: (text: string) => void = () => {},
+  { onText, onReasoning }: TurnListener = {},
 ): Promise<TurnResult> {
   let text = ''
+  let reasoning = ''
   let usage: Usage | undefined
   try {
     const { events } = await engine.submit(job, signal)
@@ -24,7 +32,10 @@ export async function runTurn(
       for (const event of step) {
         if (event.kind === 'text') {
           text += event.text
-          onText(event.text)
+          onText?.(event.text)
+        } else if (event.kind === 'reasoning') {
+          reasoning += event.text
+          onReasoning?.(event.text)
         } else if (event.kind === 'usage') {
           usage = event
         } else if (event.kind === 'error') {
@@ -36,7 +47,7 @@ export async function runTurn(
     // Before acceptance an abort is a rejection, afterwards just an end.
     if (!signal.aborted) throw error
   }
-  return { text, usage }
+  return { text, reasoning, usage }
 }
 
 /** `prompt 38 tokens (12 cached) · first token 0.12 s · 310 tok/s in, 155 tok/s out`. */

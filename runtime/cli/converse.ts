@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+import { styleText } from 'node:util'
 import { CHAT_HELP, type Chat } from './chat.ts'
-import { describeUsage } from './chatTurn.ts'
+import { describeUsage, type TurnListener } from './chatTurn.ts'
 
 export interface Streams {
   input: Readable
@@ -40,7 +41,7 @@ export async function converseOnTerminal(
     } else if (text !== '') {
       running = new AbortController()
       try {
-        const { usage } = await chat.say(text, running.signal, piece => output.write(piece))
+        const { usage } = await chat.say(text, running.signal, dimReasoning(output))
         output.write(usage === undefined ? '\n(stopped)\n' : `\n(${describeUsage(usage)})\n`)
       } catch (error) {
         output.write(`\nError: ${message(error)}\n`)
@@ -71,7 +72,7 @@ export async function converseByLine(
       errors.write(`${chat.command(text)}\n`)
     } else if (text !== '') {
       try {
-        await chat.say(text, signal, piece => output.write(piece))
+        await chat.say(text, signal, { onText: piece => output.write(piece) })
         output.write('\n')
       } catch (error) {
         errors.write(`Error: ${message(error)}\n`)
@@ -90,11 +91,27 @@ export async function answerOnce(
   { output, errors }: Streams,
   signal: AbortSignal,
 ): Promise<number> {
-  const { usage } = await chat.say(text, signal, piece => output.write(piece))
+  const { usage } = await chat.say(text, signal, { onText: piece => output.write(piece) })
   output.write('\n')
   if (usage === undefined) return INTERRUPTED
   if ('isTTY' in errors && errors.isTTY) errors.write(`(${describeUsage(usage)})\n`)
   return 0
+}
+
+/** Shows reasoning too, apart from the answer. */
+function dimReasoning(output: Writable): TurnListener {
+  let isReasoning = false
+  return {
+    onReasoning: piece => {
+      isReasoning = true
+      output.write(styleText('dim', piece, { validateStream: false }))
+    },
+    onText: piece => {
+      if (isReasoning) output.write('\n\n')
+      isReasoning = false
+      output.write(piece)
+    },
+  }
 }
 
 function message(error: unknown): string {

@@ -75,6 +75,10 @@ export async function loadEngine(
       ...(options.paContextLen !== undefined && { kvTokens: options.paContextLen }),
       ...(options.paCacheType !== 'auto' && { kvType: options.paCacheType }),
       ...(chatTemplate !== undefined && { chatTemplate }),
+      parsers: {
+        ...(options.toolCallParser !== undefined && { toolCalls: options.toolCallParser }),
+        ...(options.reasoningParser !== undefined && { reasoning: options.reasoningParser }),
+      },
       ...(model.isDefault && { generationOverrides: DEFAULT_MODEL.sampling }),
     })
   } finally {

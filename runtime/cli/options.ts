@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Isa } from '../native.ts'
+import { reasoningFormats } from '../parse/reasoningFormats.ts'
+import { toolCallFormats } from '../parse/toolCallFormats.ts'
 
 /** Options of every command that loads a model. */
 export interface ModelOptions {
@@ -16,6 +18,8 @@ export interface ModelOptions {
   paCacheType: 'auto' | 'f16' | 'f32'
   prefixCacheN: number
   chatTemplate?: string
+  toolCallParser?: string
+  reasoningParser?: string
   seed?: number
   verbose: number
 }
@@ -59,6 +63,22 @@ export function addModelOptions(command: Command, defaults: { maxSeqs: number })
     )
     .option('--prefix-cache-n <n>', '0 turns the prefix cache off', integer(0), 16)
     .option('-c, --chat-template <file>', 'chat template (.jinja, or .json holding one)', nonEmpty)
+    .addOption(
+      new Option(
+        '--tool-call-parser <name>',
+        'how the model writes tool calls (default: as its chat template tells)',
+      ).choices(namesOf(toolCallFormats)),
+    )
+    .addOption(
+      new Option(
+        '--reasoning-parser <name>',
+        'how the model marks its reasoning (default: as its chat template tells)',
+      ).choices(namesOf(reasoningFormats)),
+    )
+}
+
+function namesOf(formats: readonly { name: string }[]): string[] {
+  return [...formats.map(({ name }) => name), 'none']
 }
 
 /** What no single option can tell. */

@@ -5,12 +5,14 @@ import type { TokenizerSource } from '../config/openModel.ts'
 import { loadNative } from '../loadNative.ts'
 import { type PreparedModel, prepareModel } from '../models/loadModel.ts'
 import type { Isa, LoadSpec, NativeModel } from '../native.ts'
+import type { ParserOverrides } from '../parse/detectFormat.ts'
 import { TextService } from '../text/textService.ts'
 import type { TextSource } from '../text/textSource.ts'
 import type { Isq } from '../weights/bindWeights.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type KvBudget, planKvBudget } from './kvBudget.ts'
 import { LocalEngine } from './localEngine.ts'
+import { type OutputReading, outputReading } from './outputReading.ts'
 import type { KvGroup } from './pages.ts'
 import type { SchedulerOptions } from './scheduler.ts'
 
@@ -43,6 +45,8 @@ export interface LocalEngineLoadOptions {
   seed?: number
   /** Text of a Jinja template to use instead of the model's. */
   chatTemplate?: string
+  /** Parsers to use instead of those that the chat template tells. */
+  parsers?: ParserOverrides
   /** Instead of what the model's files say. */
   generationOverrides?: Partial<GenerationDefaults>
   /** Shorter context than the model allows. */
@@ -72,11 +76,8 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
   const kv = kvBudget(model, groups, options, kvType)
   const scheduler = schedulerOptions(options, groups, kv, model.config.vocabSize)
   // Tokenizer and weights load side by side, on threads of their own.
-  const [text, native] = await bothOrNeither(
-    TextService.load({
-      source: textSource(model.tokenizerSource),
-      ...(options.chatTemplate !== undefined && { chatTemplateOverride: options.chatTemplate }),
-    }),
+  const [{ text, reading }, native] = await bothOrNeither(
+    loadText(model, options),
     binding
       .load(loadSpec(model, options, scheduler, kvType), (done, total) =>
         options.onProgress?.('weights', done, total),
@@ -95,6 +96,7 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
         loadMs: performance.now() - started,
       },
       generation: generationDefaults(model, text, options.generationOverrides),
+      reading,
       scheduler,
       ...(options.seed !== undefined && { seed: options.seed }),
       ...(options.depth && { depth: options.depth }),
@@ -112,18 +114,39 @@ function withFile(error: unknown, { weights }: PreparedModel): unknown {
   return path === undefined ? error : new FileFormatError(path, error.message, { cause: error })
 }
 
+interface LoadedText {
+  text: TextService
+  reading: OutputReading
+}
+
+async function loadText(
+  { tokenizerSource }: PreparedModel,
+  { chatTemplate, parsers = {} }: LocalEngineLoadOptions,
+): Promise<LoadedText> {
+  const text = await TextService.load({
+    source: textSource(tokenizerSource),
+    ...(chatTemplate !== undefined && { chatTemplateOverride: chatTemplate }),
+  })
+  try {
+    return { text, reading: await outputReading(text, parsers) }
+  } catch (error) {
+    await text.close()
+    throw error
+  }
+}
+
 /** When one fails, what the other made is freed. */
 async function bothOrNeither(
-  loadingText: Promise<TextService>,
+  loadingText: Promise<LoadedText>,
   loadingNative: Promise<NativeModel>,
-): Promise<[TextService, NativeModel]> {
+): Promise<[LoadedText, NativeModel]> {
   const [text, native] = await Promise.allSettled([loadingText, loadingNative])
   if (text.status === 'rejected') {
     if (native.status === 'fulfilled') await native.value.dispose()
     throw text.reason
   }
   if (native.status === 'rejected') {
-    await text.value.close()
+    await text.value.text.close()
     throw native.reason
   }
   return [text.value, native.value]

@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import type {
   EngineErrorData,
+  FinishReason,
   GenerateEvent,
   GenerateJob,
   TokenLogprob,
 } from '../../edge/engine.ts'
 import type { Detokenizer } from '../text/detokenizer.ts'
-import { ChoiceOutput, type OutputDelta } from './choiceOutput.ts'
+import { ChoiceOutput, type ChoiceOutputOptions, type OutputDelta } from './choiceOutput.ts'
 import type { EventQueue } from './eventQueue.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -41,8 +43,13 @@ export class Job {
     return this.choices.keys()
   }
 
-  addChoice(index: number, sequence: Sequence, detokenizer: Detokenizer): void {
-    const output = new ChoiceOutput(detokenizer, this.job.stop)
+  addChoice(
+    index: number,
+    sequence: Sequence,
+    detokenizer: Detokenizer,
+    options: Omit<ChoiceOutputOptions, 'stops'>,
+  ): void {
+    const output = new ChoiceOutput(detokenizer, { ...options, stops: this.job.stop })
     this.choices.set(sequence, { index, sequence, output })
     this.#numUnfinished++
   }
@@ -56,23 +63,18 @@ export class Job {
     token: number,
     logprob: TokenLogprob | undefined,
     nowMs: number,
-  ): 'stop' | 'length' | undefined {
+  ): FinishReason | undefined {
     const choice = this.choices.get(sequence)
     if (choice === undefined) return undefined
     if (this.#firstTokenMs < 0) this.#firstTokenMs = nowMs
     const isEnd = sequence.finishReason === 'stop'
-    if (token >= 0 && !isEnd) {
-      const delta = choice.output.push(token, logprob)
-      this.#pushText(choice, delta)
-      if (delta.stop !== undefined) {
-        return this.#finish('stop', choice, nowMs, delta.stop)
-      }
+    const { output } = choice
+    if (token >= 0 && !isEnd) this.#pushOutput(choice, output.push(token, logprob))
+    if (output.end === undefined) {
+      if (sequence.finishReason === null) return undefined
+      this.#pushOutput(choice, output.flush())
     }
-    if (sequence.finishReason === null) return undefined
-    const rest = choice.output.flush()
-    this.#pushText(choice, rest)
-    const reason = rest.stop === undefined ? sequence.finishReason : 'stop'
-    return this.#finish(reason, choice, nowMs, rest.stop)
+    return this.#finish(choice, nowMs)
   }
 
   pushPromptLogprobs(leader: Sequence, logprobs: TokenLogprob[]): void {
@@ -108,25 +110,28 @@ export class Job {
     return this.#numUnfinished === 0
   }
 
-  #pushText({ index }: Choice, { text, logprobs }: OutputDelta): void {
-    if (this.job.logprobs === undefined) {
-      if (text !== '') this.queue.push({ kind: 'text', index, text })
-    } else if (text !== '' || logprobs.length > 0) {
-      this.queue.push({ kind: 'text', index, text, logprobs })
+  #pushOutput({ index }: Choice, deltas: readonly OutputDelta[]): void {
+    for (const { logprobs, ...delta } of deltas) {
+      const scored = this.job.logprobs !== undefined && { logprobs }
+      if (delta.kind !== 'call') {
+        this.queue.push({ ...delta, index, ...scored })
+        continue
+      }
+      const { kind: _, name, ...piece } = delta
+      const named = name !== undefined && { id: callId(), name }
+      this.queue.push({ kind: 'tool_call_delta', index, ...piece, ...named, ...scored })
     }
   }
 
-  #finish<R extends 'stop' | 'length'>(
-    reason: R,
-    { index }: Choice,
-    nowMs: number,
-    stopString?: string,
-  ): R {
+  #finish({ index, sequence, output }: Choice, nowMs: number): FinishReason {
+    const stopString = output.end?.kind === 'stop' ? output.end.stopString : undefined
+    const isCut = output.end === undefined && sequence.finishReason === 'length'
+    const reason = isCut ? 'length' : output.numCalls > 0 ? 'tool_calls' : 'stop'
     this.queue.push({
       kind: 'finish',
       index,
       reason,
-      ...(stopString !== undefined && { stopString }),
+      ...(reason === 'stop' && stopString !== undefined && { stopString }),
     })
     if (--this.#numUnfinished === 0) this.queue.push({ kind: 'usage', ...this.#usage(nowMs) })
     return reason
@@ -136,8 +141,10 @@ export class Job {
     let promptTokens = 0
     let cachedTokens = 0
     let completionTokens = 0
-    for (const { index, sequence } of this.choices.values()) {
+    let reasoningTokens = 0
+    for (const { index, sequence, output } of this.choices.values()) {
       completionTokens += sequence.numGenerated
+      reasoningTokens += output.numReasoningTokens
       if (index % this.job.n !== 0) continue
       promptTokens += sequence.promptLength
       cachedTokens += sequence.cachedTokens
@@ -147,9 +154,14 @@ export class Job {
       promptTokens,
       cachedTokens,
       completionTokens,
-      reasoningTokens: 0,
+      reasoningTokens,
       promptMs: firstMs - this.acceptedMs,
       completionMs: nowMs - firstMs,
     }
   }
+}
+
+/** 24 letters and digits. */
+function callId(): string {
+  return randomBytes(12).toString('hex')
 }

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import type { EngineError, GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
+import {
+  collectEvents,
+  fakeEngine,
+  fakeGroups,
+  fakeMaxModelLen,
+  fakeText,
+} from '../../test/support/fakeEngine.ts'
 import { fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
-import { FakeNative } from '../../test/support/fakeNative.ts'
 import { ChatTemplateError } from '../text/chatTemplateError.ts'
-import { Detokenizer, detokenize } from '../text/detokenizer.ts'
+import { detokenize } from '../text/detokenizer.ts'
 import { pieceBytes, TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
-import { type EngineText, LocalEngine, type LocalEngineOptions } from './localEngine.ts'
-import type { SchedulerOptions } from './scheduler.ts'
+import type { LocalEngine } from './localEngine.ts'
 import { slotOptions } from './slotOptions.ts'
 
-const groups = [
-  { pageTokens: 4, window: null },
-  { pageTokens: 8, window: 10 },
-]
-const maxModelLen = 120
 /** A token of the tokenizer that the model has no row for. */
 const unknownId = fakeVocabSize
 const neverAborted = new AbortController().signal
@@ -28,81 +28,21 @@ const pieces = (() => {
   return builder.build('keep')
 })()
 
-const text: EngineText = {
-  promptTokens: async prompt => {
-    const whole =
-      prompt.kind === 'text'
-        ? prompt.text
-        : prompt.messages.map(m => (typeof m.content === 'string' ? m.content : '')).join('\n')
-    if (whole.includes('REFUSE')) throw new ChatTemplateError('the template says no')
-    if (whole.includes('IMAGE')) return Int32Array.of(1, unknownId)
-    return promptIds(whole)
-  },
-  render: async prompt => JSON.stringify(prompt.messages),
-  decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
-  createDetokenizer: options => new Detokenizer(pieces, options),
-  tokenBytes: id => pieceBytes(pieces, id),
-  isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,
-  close: async () => {},
-}
+const text = fakeText(pieces, prompt => {
+  const whole =
+    prompt.kind === 'text'
+      ? prompt.text
+      : prompt.messages.map(m => (typeof m.content === 'string' ? m.content : '')).join('\n')
+  if (whole.includes('REFUSE')) throw new ChatTemplateError('the template says no')
+  if (whole.includes('IMAGE')) return Int32Array.of(1, unknownId)
+  return promptIds(whole)
+})
 
 function promptIds(prompt: string): Int32Array {
   return Int32Array.from(prompt, char => 1 + (char.charCodeAt(0) % 37))
 }
 
-function setUp(
-  change: Partial<Omit<LocalEngineOptions, 'scheduler'>> & {
-    scheduler?: Partial<SchedulerOptions>
-  } = {},
-) {
-  const scheduler = {
-    groups,
-    numPages: 400,
-    maxSequences: 8,
-    maxBatchedTokens: 64,
-    maxLogitRows: 16,
-    maxSlots: 32,
-    maxWaiting: 50,
-    prefixCache: true,
-    ...change.scheduler,
-  }
-  const native = new FakeNative(groups, scheduler.numPages)
-  const engine = new LocalEngine(
-    {
-      info: {
-        id: 'fake',
-        aliases: [],
-        status: 'loaded',
-        created: 1,
-        maxModelLen,
-        quantization: null,
-        vocabSize: fakeVocabSize,
-        fingerprint: null,
-        inputModalities: [],
-        embeddingSize: null,
-      },
-      report: {
-        kv: {
-          numPages: scheduler.numPages,
-          bytes: 0,
-          maxModelLen,
-          fullLengthSequences: 1,
-          limitedBy: 'option',
-          type: 'f16',
-        },
-        native: native.info,
-        messages: [],
-        loadMs: 0,
-      },
-      generation: { eosTokenIds: [0] },
-      ...change,
-      scheduler,
-    },
-    text,
-    native,
-  )
-  return { engine, native }
-}
+const setUp = (change: Parameters<typeof fakeEngine>[1] = {}) => fakeEngine(text, change)
 
 const baseJob: GenerateJob = {
   model: 'default',
@@ -116,9 +56,9 @@ const baseJob: GenerateJob = {
 function tokensAlone(job: GenerateJob, prompt: string, choice = 0): number[] {
   const ids = promptIds(prompt)
   const slot = slotOptions(job.sampling, { eosTokenIds: [] }, job.sampling.seed ?? 0, 0, ids)
-  return generateAlone(groups, {
+  return generateAlone(fakeGroups, {
     prompt: ids,
-    maxLength: Math.min(maxModelLen, ids.length + (job.maxTokens ?? maxModelLen)),
+    maxLength: Math.min(fakeMaxModelLen, ids.length + (job.maxTokens ?? fakeMaxModelLen)),
     stopIds: new Set(job.ignoreEos ? [] : [0]),
     slot: { ...slot, choice },
   })
@@ -126,17 +66,6 @@ function tokensAlone(job: GenerateJob, prompt: string, choice = 0): number[] {
 
 function textAlone(job: GenerateJob, prompt: string, choice = 0): string {
   return detokenize(pieces, tokensAlone(job, prompt, choice), { skipSpecialTokens: true })
-}
-
-async function collect(engine: LocalEngine, job: GenerateJob, signal = neverAborted) {
-  const { events } = await engine.submit(job, signal)
-  const all: GenerateEvent[] = []
-  for await (const item of events) {
-    expect(item.length).toBeGreaterThan(0)
-    all.push(...item)
-  }
-  expect(all.map(e => e.seq)).toEqual(all.map((_, i) => i))
-  return all
 }
 
 function textOf(events: GenerateEvent[], index = 0): string {
@@ -202,7 +131,7 @@ describe('LocalEngine', () => {
     const { engine } = setUp()
     const prompts = ['first', 'the second prompt']
     const job: GenerateJob = { ...baseJob, prompt: { kind: 'text', prompts }, n: 3 }
-    const events = await collect(engine, job)
+    const events = await collectEvents(engine, job)
     for (let index = 0; index < 6; index++) {
       const prompt = prompts[Math.floor(index / 3)] ?? ''
       expect(textOf(events, index)).toBe(textAlone(job, prompt, index % 3))
@@ -231,7 +160,7 @@ describe('LocalEngine', () => {
   it('reports what the prefix cache saved', async () => {
     const { engine } = setUp()
     const job = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['x'.repeat(40)] } }
-    await collect(engine, job)
+    await collectEvents(engine, job)
     const accepted = await engine.submit(job, neverAborted)
     expect(accepted).toMatchObject({ promptTokens: 40, cachedTokens: 32 })
     const events = (await readAll(accepted.events)).flat()
@@ -250,7 +179,11 @@ describe('LocalEngine', () => {
     }
     const whole = textAlone(job, 'a prompt')
     const stop = whole.slice(13, 19)
-    const events = await collect(engine, { ...job, stop: ['nowhere', stop], logprobs: { top: 0 } })
+    const events = await collectEvents(engine, {
+      ...job,
+      stop: ['nowhere', stop],
+      logprobs: { top: 0 },
+    })
     const cut = whole.indexOf(stop)
     expect(textOf(events)).toBe(whole.slice(0, cut))
     expect(events.at(-2)).toMatchObject({ kind: 'finish', reason: 'stop', stopString: stop })
@@ -268,7 +201,7 @@ describe('LocalEngine', () => {
     const { engine } = setUp()
     for (let seed = 0; seed < 30; seed++) {
       const job = { ...baseJob, sampling: { seed }, logprobs: { top: 1 } }
-      const events = await collect(engine, job)
+      const events = await collectEvents(engine, job)
       const logprobs = logprobsOf(events)
       expect(textOf(events)).toBe(textAlone(job, 'a prompt'))
       expect(logprobs.map(l => l.id)).toEqual(tokensAlone(job, 'a prompt').filter(id => id !== 0))
@@ -291,7 +224,7 @@ describe('LocalEngine', () => {
       logprobs: { top: 2 },
       promptLogprobs: true,
     }
-    const events = await collect(engine, job)
+    const events = await collectEvents(engine, job)
     const scored = events.flatMap(e => (e.kind === 'prompt_logprobs' ? e.logprobs : []))
     expect(scored.map(l => l.id)).toEqual([...promptIds(prompt)])
     expect(scored.map(l => l.logprob)).toEqual([
@@ -306,7 +239,12 @@ describe('LocalEngine', () => {
 
   it('computes a prompt that wants no output', async () => {
     const { engine } = setUp()
-    const events = await collect(engine, { ...baseJob, maxTokens: 0, n: 2, promptLogprobs: true })
+    const events = await collectEvents(engine, {
+      ...baseJob,
+      maxTokens: 0,
+      n: 2,
+      promptLogprobs: true,
+    })
     const ends = events.filter(e => e.kind !== 'prompt_logprobs')
     expect(ends.map(e => e.kind)).toEqual(['finish', 'finish', 'usage'])
     expect(ends[0]).toMatchObject({ reason: 'length' })
@@ -317,7 +255,7 @@ describe('LocalEngine', () => {
   it('lists the only token of a prompt, which nothing predicts', async () => {
     const { engine } = setUp()
     const prompt: GenerateJob['prompt'] = { kind: 'text', prompts: ['x'] }
-    const events = await collect(engine, { ...baseJob, prompt, promptLogprobs: true })
+    const events = await collectEvents(engine, { ...baseJob, prompt, promptLogprobs: true })
     const scored = events.flatMap(e => (e.kind === 'prompt_logprobs' ? e.logprobs : []))
     expect(scored).toMatchObject([{ id: promptIds('x')[0], logprob: null, top: [] }])
     await expectIdle(engine)
@@ -327,8 +265,12 @@ describe('LocalEngine', () => {
     const { engine } = setUp({ scheduler: { maxSequences: 1, maxBatchedTokens: 32 } })
     const prompt = 'p'.repeat(100)
     const [, events] = await Promise.all([
-      collect(engine, { ...baseJob, ignoreEos: true }),
-      collect(engine, { ...baseJob, prompt: { kind: 'text', prompts: [prompt] }, progress: true }),
+      collectEvents(engine, { ...baseJob, ignoreEos: true }),
+      collectEvents(engine, {
+        ...baseJob,
+        prompt: { kind: 'text', prompts: [prompt] },
+        progress: true,
+      }),
     ])
     const done = events.flatMap(e => (e.kind === 'progress' ? [e.promptTokensDone] : []))
     expect(done.length).toBeGreaterThan(3)
@@ -440,7 +382,7 @@ describe('LocalEngine', () => {
     const stalledAt = engine.stats().generatedTokens
     expect(stalledAt).toBeLessThan(400)
     const other = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['other'] } }
-    expect(textOf(await collect(engine, other))).toBe(textAlone(other, 'other'))
+    expect(textOf(await collectEvents(engine, other))).toBe(textAlone(other, 'other'))
     const all = (await readAll(events)).flat()
     for (let c = 0; c < 8; c++) expect(textOf(all, c)).toBe(textAlone(job, 'slow', c))
     await expectIdle(engine)
@@ -475,7 +417,7 @@ describe('LocalEngine', () => {
     native.beforeForward = () => {
       if (native.numForwards >= 5) throw new Error('op 3 broke')
     }
-    const all = await collect(engine, { ...baseJob, ignoreEos: true })
+    const all = await collectEvents(engine, { ...baseJob, ignoreEos: true })
     expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
     expect(await engine.health()).toMatchObject({ ready: false, reason: 'failed' })
     expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({
@@ -490,7 +432,7 @@ describe('LocalEngine', () => {
     const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
     const third = tokensAlone(job, 'a prompt')[2]
     native.replaceToken = token => (token === third ? -1 : token)
-    const all = await collect(engine, job)
+    const all = await collectEvents(engine, job)
     expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
     expect(await engine.health()).toMatchObject({ ready: true })
     await expectIdle(engine)
@@ -511,12 +453,12 @@ describe('LocalEngine', () => {
   it('ends jobs that outlast the drain, or the engine', async () => {
     const { engine } = setUp()
     const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
-    const first = collect(engine, job)
+    const first = collectEvents(engine, job)
     await new Promise(resolve => setImmediate(resolve))
     await engine.drain(1)
     expect((await first).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'draining' } })
     const other = setUp()
-    const second = collect(other.engine, job)
+    const second = collectEvents(other.engine, job)
     await new Promise(resolve => setImmediate(resolve))
     await other.engine.dispose()
     expect((await second).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'unavailable' } })

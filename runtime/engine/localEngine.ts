@@ -22,6 +22,7 @@ import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
 import type { StepResult } from './launchStep.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
+import { jobReading, type OutputReading } from './outputReading.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
@@ -51,6 +52,7 @@ export interface LocalEngineOptions {
   info: ModelInfo & { vocabSize: number; maxModelLen: number }
   report: LoadReport
   generation: GenerationDefaults
+  reading: OutputReading
   scheduler: SchedulerOptions
   /** Seed of requests that bring none; absent draws one each. */
   seed?: number
@@ -76,6 +78,8 @@ export interface EngineStats {
   prefixEvictions: number
 }
 
+/** More than the tags at the end of any prompt. */
+const tailTokens = 32
 /** A quiet moment after this long is used for the integrity check. */
 const idleCheckMs = 1000
 const defaultStallMs = 60_000
@@ -105,7 +109,7 @@ export class LocalEngine implements ManagedEngine {
     this.#options = options
     this.#text = text
     this.#native = native
-    this.#stopIds = new Set(options.generation.eosTokenIds)
+    this.#stopIds = new Set([...options.generation.eosTokenIds, ...options.reading.endIds])
     const [endOfText] = options.generation.eosTokenIds
     this.#prompts = new PromptEncoder(text, options.info, endOfText)
     this.#scheduler = new Scheduler(options.scheduler, native)
@@ -293,6 +297,7 @@ export class LocalEngine implements ManagedEngine {
     const abort = () => this.#abort(accepted)
     const queue = new EventQueue(() => this.#resume(accepted), abort)
     const accepted = new Job(`gen-${randomUUID()}`, job, now, queue)
+    const reading = jobReading(job, this.#options.reading)
     let cachedTokens = 0
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
@@ -301,8 +306,15 @@ export class LocalEngine implements ManagedEngine {
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
       for (const [j, sequence] of sequences.entries()) {
-        const detokenizer = this.#text.createDetokenizer({ skipSpecialTokens: true, continuation })
-        accepted.addChoice(p * job.n + j, sequence, detokenizer)
+        const detokenizer = this.#text.createDetokenizer({
+          skipSpecialTokens: true,
+          continuation,
+          ...(reading && { keep: reading.keep }),
+        })
+        accepted.addChoice(p * job.n + j, sequence, detokenizer, {
+          ...(reading && { parser: reading.createParser(this.#tailOf(prompt)) }),
+          endsAfterCall: job.prompt.kind === 'chat' && job.prompt.parallelToolCalls === false,
+        })
         this.#jobOf.set(sequence, accepted)
         if (j === 0) cachedTokens += this.#scheduler.probe(sequence)
         // Nothing predicts the first token, and a prompt of one token is scored in no step.
@@ -326,6 +338,12 @@ export class LocalEngine implements ManagedEngine {
       queuePosition,
       events: queue,
     }
+  }
+
+  /** The end of a prompt as text, control tokens included. */
+  #tailOf(prompt: Int32Array): string {
+    const detokenizer = this.#text.createDetokenizer({ skipSpecialTokens: false })
+    return Array.from(prompt.subarray(-tailTokens), id => detokenizer.push(id)).join('')
   }
 
   #choices(job: GenerateJob, prompt: Int32Array): SequenceOptions[] {

@@ -32,10 +32,11 @@ export class StopMatcher {
     return { text: all.slice(0, all.length - hold) }
   }
 
-  /** @returns what was held back, when the stream ended without a stop string */
+  /** Begins anew. @returns what was held back, when the stream ended without a stop string */
   flush(): string {
     const text = this.#held
     this.#held = ''
+    for (const pattern of this.#patterns) pattern.matched = 0
     return text
   }
 }

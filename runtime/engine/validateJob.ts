@@ -40,8 +40,7 @@ function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void
     ...(prompt.kind === 'text'
       ? { 'prompt.suffix': prompt.suffix }
       : {
-          'prompt.toolChoice': prompt.toolChoice,
-          'prompt.parallelToolCalls': prompt.parallelToolCalls === false || undefined,
+          'prompt.toolChoice': prompt.toolChoice?.mode === 'required' || undefined,
           'prompt.tools': prompt.tools?.find(({ type }) => type === 'custom'),
         }),
   }

@@ -5,12 +5,13 @@
  *
  * `end` counts the UTF-16 units of the output that are accounted for once the piece is given: tokens up to there belong to it.
  */
-export type ParsedDelta = { end: number } & (
-  | { kind: 'text' | 'reasoning' | 'call_arguments'; text: string }
-  | { kind: 'call_start'; name: string }
-  | { kind: 'call_end' }
-  | { kind: 'markup'; of: 'reasoning' | 'call' }
-)
+export type ParsedDelta =
+  | { kind: 'text'; text: string; end: number }
+  | { kind: 'reasoning'; text: string; end: number }
+  | { kind: 'call_start'; name: string; end: number }
+  | { kind: 'call_arguments'; text: string; end: number }
+  | { kind: 'call_end'; end: number }
+  | { kind: 'markup'; of: 'reasoning' | 'call'; end: number }
 
 /** A parser's step: it yields when it needs more output than has arrived. */
 export type Wait<T> = Generator<undefined, T, undefined>

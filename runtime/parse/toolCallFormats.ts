@@ -14,6 +14,8 @@ export interface ToolCallFormat {
   template: RegExp
   /** Tokens that have to reach the parser though they may be control tokens, which no text shows. */
   markers: string[]
+  /** Control tokens by which the model hands over to its tools: they end the output. */
+  endTokens?: string[]
   /** What a call may begin with; `atLineStart`: only as the first thing on a line. */
   openers: { text: string; atLineStart?: boolean }[]
   /** What ends a call whatever state it is in. */
@@ -46,6 +48,7 @@ export const toolCallFormats: ToolCallFormat[] = [
     name: 'harmony',
     template: /<\|channel\|>[\s\S]*<\|message\|>/,
     markers: harmonyMarkers,
+    endTokens: ['<|call|>', '<|return|>'],
     // A framing of whole outputs (harmonyOutput.ts) finds its calls itself.
     openers: [],
     closers: ['<|end|>', '<|call|>'],
@@ -63,6 +66,7 @@ export const toolCallFormats: ToolCallFormat[] = [
     name: 'gemma4',
     template: /<\|tool_call>/,
     markers: ['<|tool_call>', '<tool_call|>', '<|"|>'],
+    endTokens: ['<|tool_response>'],
     openers: [{ text: '<|tool_call>' }],
     closers: ['<tool_call|>'],
     parse: gemmaCall,
@@ -223,6 +227,7 @@ export const toolCallFormats: ToolCallFormat[] = [
     name: 'llama3',
     template: /<\|python_tag\|>|<\|start_header_id\|>[\s\S]*"parameters": /,
     markers: ['<|python_tag|>'],
+    endTokens: ['<|eom_id|>'],
     openers: [{ text: '<|python_tag|>' }, { text: '{', atLineStart: true }],
     closers: [],
     *parse(tape, tools) {

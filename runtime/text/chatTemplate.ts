@@ -22,8 +22,13 @@ export type ChatTemplateSource = string | Map<string, string>
 
 /** Reads traits off the text of a template. */
 export function templateTraits(source: ChatTemplateSource): TemplateTraits {
-  const texts = typeof source === 'string' ? [source] : [...source.values()]
-  return { developerRole: texts.some(text => /['"]developer['"]/.test(text)) }
+  return {
+    developerRole: templateTexts(source).some(text => /['"]developer['"]/.test(text)),
+  }
+}
+
+export function templateTexts(source: ChatTemplateSource): string[] {
+  return typeof source === 'string' ? [source] : [...source.values()]
 }
 
 /**
@@ -159,7 +164,7 @@ function reasoningVariables(reasoning: ChatPrompt['reasoning']): JsonObject {
 }
 
 /** Templates know functions only: a tool whose input is text is one with a single string. */
-function functionTools(tools: ToolDefinition[]): FunctionTool[] {
+export function functionTools(tools: ToolDefinition[]): FunctionTool[] {
   return tools.map(tool => {
     if (tool.type === 'function') return tool
     const { name, description } = tool

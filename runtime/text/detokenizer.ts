@@ -9,6 +9,7 @@ const replacement = '\ufffd'
 export class Detokenizer {
   readonly #pieces: TokenPieces
   readonly #skipSpecial: boolean
+  readonly #keep: ReadonlySet<number> | undefined
   /** Bytes of an unfinished character, from byte-fallback tokens or from byte-level ones. */
   #pending = new Uint8Array(0)
   #pendingIsFallback = false
@@ -17,15 +18,17 @@ export class Detokenizer {
 
   /**
    * @param options.skipSpecialTokens leave control tokens out of the text
+   * @param options.keep control tokens to show all the same
    * @param options.continuation the tokens go on after other text: a leading space stays even where the decoder of a
    * whole text drops it
    */
   constructor(
     pieces: TokenPieces,
-    options: { skipSpecialTokens: boolean; continuation?: boolean },
+    options: { skipSpecialTokens: boolean; keep?: ReadonlySet<number>; continuation?: boolean },
   ) {
     this.#pieces = pieces
     this.#skipSpecial = options.skipSpecialTokens
+    this.#keep = options.keep
     if (options.continuation) {
       this.#isFirstToken = false
       this.#isTextStart = false
@@ -36,7 +39,7 @@ export class Detokenizer {
   push(id: number): string {
     const flags = this.#pieces.flags[id] ?? tokenFlag.missing
     if (flags & tokenFlag.missing) return ''
-    if (this.#skipSpecial && flags & tokenFlag.special) return ''
+    if (this.#skipSpecial && flags & tokenFlag.special && !this.#keep?.has(id)) return ''
     const bytes = pieceBytes(this.#pieces, id)
     const text = flags & tokenFlag.byteFallback ? this.#pushFallback(bytes) : this.#pushBytes(bytes)
     return this.#trimStart(text)

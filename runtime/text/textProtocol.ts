@@ -34,6 +34,8 @@ export interface TextInfo {
   endIds: number[]
   /** undefined: the model has no chat template. */
   template: TemplateTraits | undefined
+  /** Texts of the chat templates. */
+  templates: string[]
 }
 
 export interface TextMessage {

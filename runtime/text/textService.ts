@@ -37,6 +37,8 @@ export class TextService {
   readonly endIds: readonly number[]
   /** undefined: the model has no chat template. */
   readonly template: TemplateTraits | undefined
+  /** Texts of the model's chat templates. */
+  readonly templates: readonly string[]
   readonly #info: TextInfo
   readonly #calls: WorkerCalls
 
@@ -48,6 +50,7 @@ export class TextService {
     this.eosId = info.eosId
     this.endIds = info.endIds
     this.template = info.template
+    this.templates = info.templates
   }
 
   /** Starts the thread and loads a model's text files. @throws FileFormatError naming a broken or missing file */

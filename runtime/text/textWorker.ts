@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { ChatTemplate } from './chatTemplate.ts'
+import { ChatTemplate, templateTexts } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import {
   type TextInfo,
@@ -79,6 +79,7 @@ class TextThread {
       eosId: tokenizer.eosId,
       endIds: tokenizer.endIds,
       template: this.#template?.traits,
+      templates: source === undefined ? [] : templateTexts(source),
     }
     return { value, transfer: [pieces.bytes, pieces.offsets, pieces.flags].map(a => a.buffer) }
   }

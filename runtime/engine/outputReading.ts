@@ -1,0 +1,65 @@
+import type { ChatPrompt, GenerateJob } from '../../edge/engine.ts'
+import { detectFormat, type ParserOverrides } from '../parse/detectFormat.ts'
+import { type OutputFormat, OutputParser } from '../parse/outputParser.ts'
+import type { DeclaredTools } from '../parse/toolCall.ts'
+import { functionTools } from '../text/chatTemplate.ts'
+import type { TextService } from '../text/textService.ts'
+
+/** How the outputs of a model are read: in which format, and by which control tokens, which no text shows otherwise. */
+export interface OutputReading {
+  format: OutputFormat
+  reasoningMarkers: ReadonlySet<number>
+  callMarkers: ReadonlySet<number>
+  /** Tokens that end an output beside those of the model's own files. */
+  endIds: ReadonlySet<number>
+}
+
+/** @throws RangeError for an override that names no format */
+export async function outputReading(
+  text: Pick<TextService, 'templates' | 'tokenIds'>,
+  overrides: ParserOverrides,
+): Promise<OutputReading> {
+  const format = detectFormat(text.templates, overrides)
+  const ids = async (markers: string[] = []) =>
+    new Set((await text.tokenIds(markers)).filter(id => id !== undefined))
+  return {
+    format,
+    reasoningMarkers: await ids(format.reasoning?.markers),
+    callMarkers: await ids(format.calls?.markers),
+    endIds: await ids(format.calls?.endTokens),
+  }
+}
+
+/** How the outputs of one job are read; absent where they are text and nothing else. */
+export interface JobReading {
+  /** Control tokens to show to the parser. */
+  keep: ReadonlySet<number>
+  /** @param promptTail end of the rendered prompt */
+  createParser(promptTail: string): OutputParser
+}
+
+/** Conversations are read in the model's format, calls only of tools that may be called. */
+export function jobReading(
+  { prompt }: GenerateJob,
+  { format, reasoningMarkers, callMarkers }: OutputReading,
+): JobReading | undefined {
+  if (prompt.kind !== 'chat') return undefined
+  const { reasoning, calls } = format
+  const tools = callableTools(prompt)
+  const readsCalls = calls !== undefined && tools.size > 0
+  if (reasoning === undefined && !readsCalls) return undefined
+  return {
+    keep: readsCalls ? new Set([...reasoningMarkers, ...callMarkers]) : reasoningMarkers,
+    createParser: promptTail => new OutputParser(format, tools, promptTail),
+  }
+}
+
+function callableTools({ tools = [], toolChoice }: ChatPrompt): DeclaredTools {
+  if (toolChoice?.mode === 'none') return new Map()
+  const names = toolChoice?.names
+  return new Map(
+    functionTools(tools)
+      .filter(({ function: { name } }) => names === undefined || names.includes(name))
+      .map(({ function: { name, parameters = {} } }) => [name, parameters]),
+  )
+}

@@ -1,0 +1,120 @@
+import { expect } from 'vitest'
+import type { GenerateEvent, GenerateJob } from '../../edge/engine.ts'
+import {
+  type EngineText,
+  LocalEngine,
+  type LocalEngineOptions,
+} from '../../runtime/engine/localEngine.ts'
+import type { SchedulerOptions } from '../../runtime/engine/scheduler.ts'
+import { detectFormat } from '../../runtime/parse/detectFormat.ts'
+import { Detokenizer, detokenize } from '../../runtime/text/detokenizer.ts'
+import type { PromptText } from '../../runtime/text/textService.ts'
+import { pieceBytes, type TokenPieces, tokenFlag } from '../../runtime/text/tokenPieces.ts'
+import { fakeVocabSize } from './fakeModel.ts'
+import { FakeNative } from './fakeNative.ts'
+
+export const fakeGroups = [
+  { pageTokens: 4, window: null },
+  { pageTokens: 8, window: 10 },
+]
+export const fakeMaxModelLen = 120
+
+/** Text of an engine without a text worker. */
+export function fakeText(
+  pieces: TokenPieces,
+  encode: (prompt: PromptText) => Int32Array,
+): EngineText {
+  return {
+    promptTokens: async prompt => encode(prompt),
+    render: async prompt => JSON.stringify(prompt.messages),
+    decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
+    createDetokenizer: options => new Detokenizer(pieces, options),
+    tokenBytes: id => pieceBytes(pieces, id),
+    isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,
+    close: async () => {},
+  }
+}
+
+/** An engine over the fake model; token 0 ends a text. */
+export function fakeEngine(
+  text: EngineText,
+  {
+    maxModelLen = fakeMaxModelLen,
+    vocabSize = fakeVocabSize,
+    ...change
+  }: Partial<Omit<LocalEngineOptions, 'scheduler'>> & {
+    scheduler?: Partial<SchedulerOptions>
+    maxModelLen?: number
+    vocabSize?: number
+  } = {},
+) {
+  const scheduler = {
+    groups: fakeGroups,
+    numPages: 400,
+    maxSequences: 8,
+    maxBatchedTokens: 64,
+    maxLogitRows: 16,
+    maxSlots: 32,
+    maxWaiting: 50,
+    prefixCache: true,
+    ...change.scheduler,
+  }
+  const native = new FakeNative(fakeGroups, scheduler.numPages)
+  const engine = new LocalEngine(
+    {
+      info: {
+        id: 'fake',
+        aliases: [],
+        status: 'loaded',
+        created: 1,
+        maxModelLen,
+        quantization: null,
+        vocabSize,
+        fingerprint: null,
+        inputModalities: [],
+        embeddingSize: null,
+      },
+      report: {
+        kv: {
+          numPages: scheduler.numPages,
+          bytes: 0,
+          maxModelLen,
+          fullLengthSequences: 1,
+          limitedBy: 'option',
+          type: 'f16',
+        },
+        native: native.info,
+        messages: [],
+        loadMs: 0,
+      },
+      generation: { eosTokenIds: [0] },
+      reading: {
+        format: detectFormat([]),
+        reasoningMarkers: new Set(),
+        callMarkers: new Set(),
+        endIds: new Set(),
+      },
+      ...change,
+      scheduler,
+    },
+    text,
+    native,
+  )
+  return { engine, native }
+}
+
+/** All events of a job, numbered without holes. */
+export async function collectEvents(
+  engine: LocalEngine,
+  job: GenerateJob,
+  signal = new AbortController().signal,
+): Promise<GenerateEvent[]> {
+  const { events } = await engine.submit(job, signal)
+  const all: GenerateEvent[] = []
+  for await (const item of events) {
+    expect(item.length).toBeGreaterThan(0)
+    all.push(...item)
+  }
+  expect(all.map(e => e.seq)).toEqual(all.map((_, i) => i))
+  return all
+}
