@@ -10,6 +10,7 @@ function appWith(engine: Partial<Engine>) {
     engine: { ...createScriptedEngine(), ...engine },
     limits: { maxBodyBytes: 1000 },
     cors: { origins: ['*'] },
+    hosts: [],
     clock: () => 1_700_000_000_999,
     newId: () => 'fixed',
     keepAliveMs: 1000,

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type HonoRequest } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { getPath } from 'hono/utils/url'
 import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
@@ -11,6 +11,7 @@ import { EngineError } from './engine.ts'
 import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
+import { isOpenToPages, OriginGuard } from './originGuard.ts'
 import { type AppEnv, RequestScope } from './requestScope.ts'
 import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
 
@@ -27,7 +28,20 @@ const CLIENT_CLOSED_REQUEST = 499
  */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
-  const authenticate = createAuth(deps.auth?.apiKeys ?? [])
+  const apiKeys = deps.auth?.apiKeys ?? []
+  const authenticate = createAuth(apiKeys)
+  // A page that has a key was given it.
+  const guard =
+    apiKeys.length > 0
+      ? undefined
+      : new OriginGuard({ origins: deps.cors.origins, hosts: deps.hosts })
+  const isOpen = (method: string, path: string) =>
+    guard === undefined ||
+    openPaths.includes(path) ||
+    isOpenToPages(method, path) ||
+    !allowedMethods(app, path).includes(method)
+  const originsFor = ({ raw, path }: HonoRequest) =>
+    isOpen(wantedMethod(raw), path) ? deps.cors.origins : (guard?.named ?? [])
 
   app.use(async (c, next) => {
     const scope = new RequestScope(deps, c.req.raw, c.req.path)
@@ -40,15 +54,18 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
     headers.set('openai-version', '2020-10-01')
     if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
-    setCorsHeaders(deps.cors.origins, c.req.raw, headers)
+    setCorsHeaders(originsFor(c.req), c.req.raw, headers)
     if (scope.streaming) return
     scope.end(status < 400 ? 'completed' : 'error', status)
   })
 
   app.use(async (c, next) => {
-    if (c.req.method === 'OPTIONS') return answerOptions(c.req.raw, allowedMethods(app, c.req.path))
-    if (!openPaths.includes(c.req.path)) {
-      const client = await authenticate(c.req.raw)
+    const { raw, method, path } = c.req
+    if (method === 'OPTIONS')
+      return answerOptions(originsFor(c.req), raw, allowedMethods(app, path))
+    if (!openPaths.includes(path)) {
+      guard?.check(raw, isOpen(method, path))
+      const client = await authenticate(raw)
       if (client !== undefined) c.var.scope.identify(client)
     }
     return next()
@@ -85,6 +102,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 function routePath(path: string): string {
   const bare = path.replace(/\/{2,}/g, '/').replace(/^\/v1(?=\/|$)/, '')
   return bare.length > 1 ? bare.replace(/\/$/, '') : '/'
+}
+
+/** The method of a request, or the one that it is the preflight of. */
+function wantedMethod({ headers, method }: Request): string {
+  return method === 'OPTIONS' ? (headers.get('access-control-request-method') ?? method) : method
 }
 
 function allowedMethods(app: Hono<AppEnv>, path: string): string[] {

@@ -77,11 +77,15 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     return (await this.#engine.models()).filter(({ id }) => this.#allows(id))
   }
 
-  load(model: string): Promise<ModelInfo> {
+  /** @throws EngineError; ApiError 403 for a key that may not */
+  async load(model: string): Promise<ModelInfo> {
+    this.#checkAdmin()
     return this.#engine.load(model)
   }
 
-  unload(model: string): Promise<ModelInfo> {
+  /** @throws as `load` */
+  async unload(model: string): Promise<ModelInfo> {
+    this.#checkAdmin()
     return this.#engine.unload(model)
   }
 
@@ -109,6 +113,16 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
       code: 'model_not_allowed',
       message: `This API key may not use the model '${model}'. GET /v1/models lists those it may use.`,
       param: 'model',
+    })
+  }
+
+  #checkAdmin(): void {
+    if (this.#client === undefined || this.#client.admin) return
+    throw new ApiError({
+      status: 403,
+      type: 'permission_error',
+      code: 'forbidden',
+      message: 'This API key may not change models: that takes one with "admin": true.',
     })
   }
 

@@ -21,7 +21,10 @@ const EXPOSED = [
   ...rateLimits,
 ].join(', ')
 
-/** Adds the CORS headers that every answer carries, errors included. */
+/**
+ * Adds the CORS headers that every answer carries, errors included.
+ * @param origins that may read the answer
+ */
 export function setCorsHeaders(origins: string[], request: Request, headers: Headers): void {
   const any = origins.includes('*')
   const origin = request.headers.get('origin')
@@ -33,10 +36,17 @@ export function setCorsHeaders(origins: string[], request: Request, headers: Hea
   headers.set('access-control-expose-headers', EXPOSED)
 }
 
-/** Answers OPTIONS: a preflight with what it asks for, anything else with the methods of the route. */
-export function answerOptions(request: Request, allowedMethods: string[]): Response {
+/**
+ * Answers OPTIONS: a preflight of one of `origins` with what it asks for, anything else with the methods of the route.
+ */
+export function answerOptions(
+  origins: string[],
+  request: Request,
+  allowedMethods: string[],
+): Response {
   const headers = new Headers({ allow: allowedMethods.join(', ') || METHODS })
-  if (request.headers.has('access-control-request-method')) {
+  const allowed = origins.includes('*') || origins.includes(request.headers.get('origin') ?? '')
+  if (allowed && request.headers.has('access-control-request-method')) {
     headers.set('access-control-allow-methods', METHODS)
     headers.set(
       'access-control-allow-headers',

@@ -7,6 +7,8 @@ export interface AppDeps {
   limits: { maxBodyBytes: number }
   /** Exact origins, or `['*']` for any. */
   cors: { origins: string[] }
+  /** Names of this server beside addresses and localhost, against DNS rebinding; `['*']`: any. */
+  hosts: string[]
   /** Absent or empty: every key, and none, is accepted. */
   auth?: { apiKeys: string[] }
   /** Unix milliseconds. */

@@ -13,6 +13,8 @@ export interface WorkerEnv {
   API_KEYS?: string
   /** Origins of browser apps; absent: any. */
   CORS_ORIGINS?: string
+  /** Names of the Worker, for DNS rebinding's sake; absent: any, since only its own lead to it. */
+  ALLOWED_HOSTS?: string
   /** Largest request body; default 50 MiB. */
   MAX_BODY_BYTES?: string
   /** Milliseconds of silence on a stream before a comment is sent; default 10,000. */
@@ -62,10 +64,12 @@ function appFor(env: WorkerEnv): FetchHandler {
     })),
   )
   const origins = list(env.CORS_ORIGINS)
+  const hosts = list(env.ALLOWED_HOSTS)
   return createApp({
     engine,
     limits: { maxBodyBytes: positive('MAX_BODY_BYTES', env.MAX_BODY_BYTES, 50 * 2 ** 20) },
     cors: { origins: origins.length > 0 ? origins : ['*'] },
+    hosts: hosts.length > 0 ? hosts : ['*'],
     auth: { apiKeys: list(env.API_KEYS) },
     clock: Date.now,
     newId: () => randomId(),

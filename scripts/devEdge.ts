@@ -9,6 +9,7 @@ const variables = [
   'ENGINE_SECRET',
   'API_KEYS',
   'CORS_ORIGINS',
+  'ALLOWED_HOSTS',
   'MAX_BODY_BYTES',
   'KEEP_ALIVE_INTERVAL',
   'STRICT_OPENAI',

@@ -141,9 +141,9 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
   return program
 }
 
-/** A repeatable option; without it anything goes. */
-function several(flags: string, description: string): Option {
-  return new Option(flags, description).argParser(collect).default([], 'any')
+/** A repeatable option. */
+function several(flags: string, description: string, without: string): Option {
+  return new Option(flags, description).argParser(collect).default([], without)
 }
 
 /** An option of comma-separated integers. */
@@ -157,8 +157,15 @@ function addHttpOptions(command: Command): Command {
   command
     .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
     .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
-    .addOption(several('--api-key <key>', 'accept only this key (repeatable)'))
-    .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)'))
+    .addOption(several('--api-key <key>', 'accept only this key (repeatable)', 'any'))
+    .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)', 'any'))
+    .addOption(
+      several(
+        '--allowed-host <name>',
+        'name by which clients call it, * for any (repeatable)',
+        'its own',
+      ),
+    )
     .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
     .option('--strict-openai', "OpenAI's defaults where this server's differ")
   return addTlsOptions(command)

@@ -19,6 +19,7 @@ export interface EdgeOptions extends TlsOptions {
   host: string
   apiKey: string[]
   corsOrigin: string[]
+  allowedHost: string[]
   maxBodyMb: number
   strictOpenai?: boolean
   verbose: number
@@ -38,6 +39,7 @@ export async function edge(options: EdgeOptions): Promise<number> {
     tls: await readTls(options),
     apiKeys: options.apiKey,
     corsOrigins: options.corsOrigin.length > 0 ? options.corsOrigin : ['*'],
+    allowedHosts: options.allowedHost,
     maxBodyBytes: options.maxBodyMb * 2 ** 20,
     strictOpenai: options.strictOpenai ?? false,
     keepAliveMs: keepAliveMs(log),

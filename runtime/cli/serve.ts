@@ -10,6 +10,7 @@ export interface ServeOptions extends ModelServerOptions, TlsOptions {
   host: string
   apiKey: string[]
   corsOrigin: string[]
+  allowedHost: string[]
   maxBodyMb: number
   strictOpenai?: boolean
 }
@@ -29,6 +30,7 @@ export async function serve(options: ServeOptions): Promise<number> {
         tls,
         apiKeys: options.apiKey,
         corsOrigins: options.corsOrigin.length > 0 ? options.corsOrigin : ['*'],
+        allowedHosts: options.allowedHost,
         maxBodyBytes: options.maxBodyMb * 2 ** 20,
         strictOpenai: options.strictOpenai ?? false,
         keepAliveMs: keepAliveMs(log),

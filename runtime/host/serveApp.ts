@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { createApp } from '../../edge/app.ts'
 import type { Engine } from '../../edge/engine.ts'
 import { randomId } from '../../edge/randomId.ts'
@@ -12,6 +13,8 @@ export interface ServeAppOptions {
   tls: Tls | undefined
   apiKeys: string[]
   corsOrigins: string[]
+  /** Names of this machine beside its own; `['*']`: any. */
+  allowedHosts: string[]
   maxBodyBytes: number
   keepAliveMs: number
   strictOpenai: boolean
@@ -25,6 +28,7 @@ export function serveApp(options: ServeAppOptions): Promise<Listener> {
     engine: options.engine,
     limits: { maxBodyBytes: options.maxBodyBytes },
     cors: { origins: options.corsOrigins },
+    hosts: [options.host, hostname(), `${hostname()}.local`, ...options.allowedHosts],
     auth: { apiKeys: options.apiKeys },
     clock: Date.now,
     newId: () => randomId(),

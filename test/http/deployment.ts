@@ -28,6 +28,7 @@ export type Deploy = (scenario: Scenario) => Promise<Deployment>
 export const appDefaults = {
   limits: { maxBodyBytes: 100_000 },
   cors: { origins: ['*'] },
+  hosts: [],
   clock: Date.now,
   newId: randomId,
   keepAliveMs: 10_000,

@@ -5,6 +5,7 @@ import { disconnectCases } from './disconnectCases.ts'
 import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
 import { messageCases } from './messageCases.ts'
+import { pageCases } from './pageCases.ts'
 import { routeCases } from './routeCases.ts'
 import { streamCases } from './streamCases.ts'
 
@@ -23,6 +24,7 @@ const suite: Record<string, HttpCase[]> = {
   disconnects: disconnectCases,
   messages: messageCases,
   cancelling: cancelCases,
+  pages: pageCases,
 }
 
 /** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */

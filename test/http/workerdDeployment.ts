@@ -68,7 +68,7 @@ const resettingFetch = (url: string, init?: object) =>
   undiciFetch(url, { ...init, dispatcher: resetting })
 
 function variables({ app }: Scenario): WorkerEnv {
-  const { limits, cors, auth, keepAliveMs, strictOpenai } = {
+  const { limits, cors, hosts, auth, keepAliveMs, strictOpenai } = {
     ...appDefaults,
     auth: undefined,
     ...app,
@@ -76,6 +76,8 @@ function variables({ app }: Scenario): WorkerEnv {
   return {
     MAX_BODY_BYTES: String(limits.maxBodyBytes),
     CORS_ORIGINS: cors.origins.join(' '),
+    // A variable can't be an empty list and set.
+    ALLOWED_HOSTS: hosts.join(' ') || 'none',
     KEEP_ALIVE_INTERVAL: String(keepAliveMs),
     STRICT_OPENAI: String(strictOpenai),
     ...(auth && { API_KEYS: auth.apiKeys.join(',') }),
