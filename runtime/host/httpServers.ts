@@ -45,13 +45,10 @@ const edgeOptions = {
   streamResetRate: 1000,
 }
 
-/** An HTTP/2 connection that nothing has happened on is told to go, once its streams have ended. */
-const SESSION_IDLE_MS = 60_000
-
 export interface ServerOptions {
   callers: Callers
   tls: Tls | undefined
-  patience: Pick<Patience, 'headersMs'>
+  patience: Pick<Patience, 'headersMs' | 'idleMs'>
 }
 
 /** Speaks HTTP/1.1 and HTTP/2 on one port: in clear text by prior knowledge, with a certificate as negotiated. */
@@ -68,7 +65,7 @@ export function createServerOfBoth(
   }
   if (tls === undefined) {
     const http2 = createHttp2Server(http2Options, listener)
-    return clearServer(createHttpServer(http1Options, listener), http2)
+    return clearServer(createHttpServer(http1Options, listener), http2, patience.idleMs)
   }
   const options = {
     ...http2Options,
@@ -78,13 +75,13 @@ export function createServerOfBoth(
   }
   // For HTTP/1.1 over TLS these are properties of the server, of which the types do not know.
   const server = Object.assign(createSecureServer(options, listener), http1Options)
-  return { server, release: trackSessions(server) }
+  return { server, release: trackSessions(server, patience.idleMs) }
 }
 
 /** Node has no server for both in clear text: an HTTP/1.1 server hands the connections that are not its own to another. */
-function clearServer(http1: Server, http2: Http2Server): HttpServer {
+function clearServer(http1: Server, http2: Http2Server, idleMs: number): HttpServer {
   const undecided = new Set<Socket>()
-  const closeSessions = trackSessions(http2)
+  const closeSessions = trackSessions(http2, idleMs)
   // No `upgrade` listener is ever added: Node then answers `Upgrade: h2c` as plain HTTP/1.1, the body intact.
   const [serveHttp1] = http1.listeners('connection')
   http1.removeAllListeners('connection')
@@ -112,12 +109,12 @@ function clearServer(http1: Server, http2: Http2Server): HttpServer {
 }
 
 /** @returns closes the sessions that are open then */
-function trackSessions(server: Http2Server | Http2SecureServer): () => void {
+function trackSessions(server: Http2Server | Http2SecureServer, idleMs: number): () => void {
   const sessions = new Set<{ close(): void }>()
   server.on('session', session => {
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
-    session.setTimeout(SESSION_IDLE_MS, () => session.close())
+    session.setTimeout(idleMs, () => session.close())
   })
   return () => {
     for (const session of sessions) session.close()

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
 import https from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../test/http/httpSuite.ts'
 import { selfSigned } from '../../test/http/selfSigned.ts'
+import type { Callers } from './httpServers.ts'
 import { type Address, type Listener, listen } from './listen.ts'
 
 const open: Listener[] = []
@@ -119,4 +120,36 @@ describe('one port', () => {
     await listener.close(60_000)
     await gone
   })
+})
+
+/** Two thousand streams that are open at once are given up at once. @returns whether the connection goes on */
+async function survivesResets(callers: Callers): Promise<boolean> {
+  const endless = () => new Response(new ReadableStream({ start: c => c.enqueue(Buffer.of(1)) }))
+  const listener = await listen(endless, { host: '127.0.0.1', port: 0, callers })
+  open.push(listener)
+  const session = connectHttp2(`http://127.0.0.1:${listener.port}`)
+  session.on('error', () => {})
+  const streams = await Promise.all(
+    Array.from({ length: 2000 }, async () => {
+      const stream = session.request({ ':method': 'POST' })
+      stream.on('error', () => {})
+      stream.end('x')
+      await once(stream, 'response')
+      return stream
+    }),
+  )
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL)
+  await eventually(() => listener.numRequests === 0)
+  const ping = new Promise<boolean>(resolve => {
+    session.once('close', () => resolve(false))
+    if (session.destroyed || !session.ping(error => resolve(error === null))) resolve(false)
+  })
+  const survived = await ping
+  session.destroy()
+  return survived
+}
+
+test('all clients of an edge may leave at once; a client that does as much is cut off', async () => {
+  expect(await survivesResets('edges')).toBe(true)
+  expect(await survivesResets('clients')).toBe(false)
 })

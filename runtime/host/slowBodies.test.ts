@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { type Listener, listen } from './listen.ts'
@@ -21,7 +23,7 @@ async function patient() {
       host: '127.0.0.1',
       port: 0,
       callers: 'clients',
-      patience: { headersMs: 400, graceMs: 400, minBytesPerSecond: 100 },
+      patience: { headersMs: 400, graceMs: 400, minBytesPerSecond: 100, idleMs: 300 },
     },
   )
   open.push(listener)
@@ -81,4 +83,14 @@ test('a body that nobody asks for is waited for by nobody', async () => {
   const { port } = await patient()
   const init = { method: 'POST', body: 'x'.repeat(1000) }
   expect((await fetch(`http://127.0.0.1:${port}/unread`, init)).status).toBe(200)
+})
+
+test('an HTTP/2 connection without a use is closed, one with a request is not', async () => {
+  const { port } = await patient()
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
+  const gone = once(session, 'close')
+  const stream = session.request({ ':method': 'POST', ':path': '/unread' })
+  stream.end('x')
+  expect(await text(stream)).toBe('read')
+  await gone
 })

@@ -10,9 +10,16 @@ export interface Patience {
   headersMs: number
   graceMs: number
   minBytesPerSecond: number
+  /** An HTTP/2 connection that nothing has happened on for so long is told to go, once its streams have ended. */
+  idleMs: number
 }
 
-export const PATIENCE: Patience = { headersMs: 20_000, graceMs: 20_000, minBytesPerSecond: 500 }
+export const PATIENCE: Patience = {
+  headersMs: 20_000,
+  graceMs: 20_000,
+  minBytesPerSecond: 500,
+  idleMs: 60_000,
+}
 
 interface Body {
   incoming: Readable
