@@ -163,6 +163,15 @@ describe('reading outputs', () => {
     ])
   })
 
+  test('a custom tool gets its text', async () => {
+    const tools = [{ type: 'custom' as const, name: 'sh' }]
+    const output = '<tool_call>{"name": "sh", "arguments": {"input": "ls \\"x\\""}}</tool_call>'
+    expect(summary(await say(output, { prompt: { tools } }))).toEqual([
+      'call 0:shls "x"',
+      'finish:tool_calls',
+    ])
+  })
+
   test('without parallel calls the first one ends the answer', async () => {
     const first = '<tool_call>{"name": "now", "arguments": {}'
     const events = await say(`${first}}</tool_call><tool_call>{"name": "now"}</tool_call>`, {

@@ -46,11 +46,14 @@ export function jobReading(
   if (prompt.kind !== 'chat') return undefined
   const { reasoning, calls } = format
   const tools = callableTools(prompt)
+  const customTools = new Set(
+    prompt.tools?.flatMap(tool => (tool.type === 'custom' ? tool.name : [])),
+  )
   const readsCalls = calls !== undefined && tools.size > 0
   if (reasoning === undefined && !readsCalls) return undefined
   return {
     keep: readsCalls ? new Set([...reasoningMarkers, ...callMarkers]) : reasoningMarkers,
-    createParser: promptTail => new OutputParser(format, tools, promptTail),
+    createParser: promptTail => new OutputParser(format, tools, promptTail, customTools),
   }
 }
 

@@ -3,6 +3,7 @@ import {
   type GenerateJob,
   type SamplingOptions,
   type TextPrompt,
+  type ToolDefinition,
 } from '../../edge/engine.ts'
 
 /**
@@ -15,6 +16,7 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   if (prompt?.kind === 'chat') {
     rejectUnknown(prompt, chatFields, 'prompt.')
     if (!Array.isArray(prompt.messages)) throw invalid('prompt.messages', 'must be a list')
+    optionally(prompt.tools, validateTools)
   } else if (prompt?.kind === 'text') {
     rejectUnknown(prompt, textFields, 'prompt.')
     validatePrompts(prompt.prompts, vocabSize)
@@ -30,6 +32,16 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   refuseBeyondThisEngine(job)
 }
 
+function validateTools(tools: ToolDefinition[]): void {
+  const isNamed = (tool: ToolDefinition | null) =>
+    tool?.type === 'function'
+      ? typeof tool.function?.name === 'string'
+      : tool?.type === 'custom' && typeof tool.name === 'string'
+  if (!Array.isArray(tools) || !tools.every(isNamed)) {
+    throw invalid('prompt.tools', 'must be a list of functions and custom tools, each with a name')
+  }
+}
+
 /** What the contract has and this engine does not do. */
 function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void {
   const asked: Record<string, unknown> = {
@@ -41,7 +53,7 @@ function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void
       ? { 'prompt.suffix': prompt.suffix }
       : {
           'prompt.toolChoice': prompt.toolChoice?.mode === 'required' || undefined,
-          'prompt.tools': prompt.tools?.find(({ type }) => type === 'custom'),
+          'prompt.tools': prompt.tools?.find(tool => tool.type === 'custom' && tool.format),
         }),
   }
   for (const [param, value] of Object.entries(asked)) {

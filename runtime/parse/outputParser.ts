@@ -1,3 +1,4 @@
+import { CustomInput } from './customInput.ts'
 import { harmonyOutput } from './harmonyOutput.ts'
 import type { ReasoningFormat } from './reasoningFormats.ts'
 import { taggedOutput } from './taggedOutput.ts'
@@ -18,13 +19,23 @@ export interface OutputFormat {
 export class OutputParser {
   readonly #tape = new Tape()
   readonly #run: Wait<void>
+  readonly #customTools: ReadonlySet<string>
+  /** Of the call under way, if it is one of a custom tool. */
+  #input: CustomInput | undefined
 
   /**
    * @param tools what may be called; a call of anything else is text
    * @param promptTail end of the rendered prompt, in which a reasoning block may be open
+   * @param customTools those of the tools whose arguments are the text of their one argument
    */
-  constructor(format: OutputFormat, tools: DeclaredTools, promptTail: string) {
+  constructor(
+    format: OutputFormat,
+    tools: DeclaredTools,
+    promptTail: string,
+    customTools: ReadonlySet<string> = new Set(),
+  ) {
     const { reasoning, calls } = format
+    this.#customTools = customTools
     if (isHarmony(format)) {
       const options = { tools: calls ? tools : new Map(), reasoning: reasoning !== undefined }
       this.#run = harmonyOutput(this.#tape, { ...options, promptTail })
@@ -37,15 +48,25 @@ export class OutputParser {
   /** @param text next piece of the output; control tokens only where they are markers of the format */
   push(text: string): ParsedDelta[] {
     this.#tape.feed(text)
-    this.#run.next()
-    return this.#tape.takeDeltas()
+    return this.#advance()
   }
 
   /** Ends the output. */
   flush(): ParsedDelta[] {
     this.#tape.end()
+    return this.#advance()
+  }
+
+  #advance(): ParsedDelta[] {
     this.#run.next()
-    return this.#tape.takeDeltas()
+    return this.#tape.takeDeltas().map(delta => {
+      if (delta.kind === 'call_start') {
+        this.#input = this.#customTools.has(delta.name) ? new CustomInput() : undefined
+      }
+      return delta.kind === 'call_arguments' && this.#input !== undefined
+        ? { ...delta, text: this.#input.push(delta.text) }
+        : delta
+    })
   }
 }
 

@@ -31,7 +31,7 @@ describe('ChatTemplate', () => {
       ],
     }
     expect(render([user, assistant, tool], { tools: [{}] })).toBe(
-      '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g "not json"]<|end|>\n<|tool|>ok<|end|>\n1 tools<|assistant|>',
+      '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g {"arguments": "not json"}]<|end|>\n<|tool|>ok<|end|>\n1 tools<|assistant|>',
     )
   })
 

@@ -3,6 +3,12 @@ import { contentText, toTemplateMessages } from './chatMessages.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import { JinjaError } from './jinja/errors.ts'
 import { JinjaTemplate } from './jinja/template.ts'
+import {
+  CUSTOM_INPUT,
+  fitToolHistory,
+  type ToolHistoryTraits,
+  toolHistoryTraits,
+} from './toolHistory.ts'
 
 export interface SpecialTokenTexts {
   bos_token?: string
@@ -12,7 +18,7 @@ export interface SpecialTokenTexts {
 }
 
 /** What a template says about the conversations it takes. */
-export interface TemplateTraits {
+export interface TemplateTraits extends ToolHistoryTraits {
   /** It knows the role `developer`; others are given `system` instead. */
   developerRole: boolean
 }
@@ -22,8 +28,10 @@ export type ChatTemplateSource = string | Map<string, string>
 
 /** Reads traits off the text of a template. */
 export function templateTraits(source: ChatTemplateSource): TemplateTraits {
+  const texts = templateTexts(source)
   return {
-    developerRole: templateTexts(source).some(text => /['"]developer['"]/.test(text)),
+    developerRole: texts.some(text => /['"]developer['"]/.test(text)),
+    ...toolHistoryTraits(texts),
   }
 }
 
@@ -75,10 +83,10 @@ export class ChatTemplate {
     messages: ChatPrompt['messages'],
     addGenerationPrompt: boolean,
   ): string {
+    const { tools = [] } = prompt
     return this.renderVariables({
-      messages: toTemplateMessages(messages, this.traits),
-      tools:
-        prompt.tools !== undefined && prompt.tools.length > 0 ? functionTools(prompt.tools) : null,
+      messages: toTemplateMessages(fitToolHistory(messages, tools, this.traits), this.traits),
+      tools: tools.length > 0 ? functionTools(tools) : null,
       documents: null,
       add_generation_prompt: addGenerationPrompt,
       ...reasoningVariables(prompt.reasoning),
@@ -182,6 +190,3 @@ export function functionTools(tools: ToolDefinition[]): FunctionTool[] {
     }
   })
 }
-
-/** The one argument of a custom tool, as the model sees it. */
-export const CUSTOM_INPUT = 'input'

@@ -1,6 +1,5 @@
 import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import type { TemplateTraits } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import type { TextSource } from './textSource.ts'
 import type { EncodeOptions } from './tokenizer.ts'
@@ -32,8 +31,6 @@ export interface TextInfo {
   eosId: number | undefined
   /** Ids that end generation as far as tokenizer and GGUF metadata tell. */
   endIds: number[]
-  /** undefined: the model has no chat template. */
-  template: TemplateTraits | undefined
   /** Texts of the chat templates. */
   templates: string[]
 }

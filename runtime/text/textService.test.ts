@@ -41,7 +41,7 @@ describe('TextService', () => {
     expect(service.isSpecial(service.eosId ?? -1)).toBe(true)
     expect(Buffer.concat([...ids].map(id => service.tokenBytes(id))).toString()).toBe('naïve 🙂')
     expect(service.endIds).toContain(service.eosId)
-    expect(service.template).toEqual({ developerRole: false })
+    expect(service.templates).toEqual([expect.stringContaining('<|eot_id|>')])
   })
 
   test('a 100 KB prompt does not hold up the event loop', async () => {
@@ -136,7 +136,7 @@ describe('TextService', () => {
     const path = join(goldens, 'gguf-q4_k_s/model.gguf')
     const gguf = await TextService.load({ source: { kind: 'gguf', path } })
     expect(gguf.vocabSize).toBe(640)
-    expect(gguf.template).toBeDefined()
+    expect(gguf.templates).toHaveLength(1)
     expect(
       await gguf.render({ kind: 'chat', messages: [{ role: 'user', content: 'Hi' }] }),
     ).toContain('<|im_start|>user\nHi<|im_end|>')

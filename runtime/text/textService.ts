@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads'
 import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { contentText } from './chatMessages.ts'
-import type { TemplateTraits } from './chatTemplate.ts'
 import { Detokenizer } from './detokenizer.ts'
 import {
   fromErrorData,
@@ -35,9 +34,7 @@ export class TextService {
   readonly eosId: number | undefined
   /** Ids that end generation as far as tokenizer and GGUF metadata tell. */
   readonly endIds: readonly number[]
-  /** undefined: the model has no chat template. */
-  readonly template: TemplateTraits | undefined
-  /** Texts of the model's chat templates. */
+  /** Texts of the model's chat templates, none for a model without. */
   readonly templates: readonly string[]
   readonly #info: TextInfo
   readonly #calls: WorkerCalls
@@ -49,7 +46,6 @@ export class TextService {
     this.bosId = info.bosId
     this.eosId = info.eosId
     this.endIds = info.endIds
-    this.template = info.template
     this.templates = info.templates
   }
 

@@ -78,7 +78,6 @@ class TextThread {
       bosId: tokenizer.bosId,
       eosId: tokenizer.eosId,
       endIds: tokenizer.endIds,
-      template: this.#template?.traits,
       templates: source === undefined ? [] : templateTexts(source),
     }
     return { value, transfer: [pieces.bytes, pieces.offsets, pieces.flags].map(a => a.buffer) }
