@@ -28,11 +28,11 @@ const CLIENT_CLOSED_REQUEST = 499
  */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
-  const apiKeys = deps.auth?.apiKeys ?? []
-  const authenticate = createAuth(apiKeys)
+  const { apiKeys = [], entries = [] } = deps.auth ?? {}
+  const authenticate = createAuth({ apiKeys, entries }, deps.clock())
   // A page that has a key was given it.
   const guard =
-    apiKeys.length > 0
+    apiKeys.length + entries.length > 0
       ? undefined
       : new OriginGuard({ origins: deps.cors.origins, hosts: deps.hosts })
   const isOpen = (method: string, path: string) =>
@@ -53,6 +53,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     headers.set('request-id', scope.id)
     headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
     headers.set('openai-version', '2020-10-01')
+    for (const [name, value] of Object.entries(scope.limitHeaders())) headers.set(name, value)
     if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
     setCorsHeaders(originsFor(c.req), c.req.raw, headers)
     if (scope.streaming) return

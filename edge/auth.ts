@@ -1,5 +1,13 @@
 import type { Client } from './client.ts'
 import { ApiError } from './errors.ts'
+import { type KeyEntry, keyDigest } from './keyEntries.ts'
+import { KeyLimits } from './keyLimits.ts'
+
+export interface KnownKeys {
+  /** Keys as they are, which may do everything. */
+  apiKeys: string[]
+  entries: KeyEntry[]
+}
 
 interface Known {
   /** SHA-256 of the key, 64 hex digits. */
@@ -12,13 +20,17 @@ interface Known {
  * are configured. It throws 401 for any other key, and for none. Digests are compared, all of them and in full, so that
  * the time taken says nothing about a key.
  */
-export function createAuth(apiKeys: string[]): (request: Request) => Promise<Client | undefined> {
-  if (apiKeys.length === 0) return async () => undefined
+export function createAuth(
+  { apiKeys, entries }: KnownKeys,
+  nowMs: number,
+): (request: Request) => Promise<Client | undefined> {
+  if (apiKeys.length + entries.length === 0) return async () => undefined
+  const listed = entries.map(entry => listedKey(entry, nowMs))
   let known: Known[] | undefined
   return async ({ headers }) => {
-    known ??= await Promise.all(apiKeys.map(plainKey))
+    known ??= [...listed, ...(await Promise.all(apiKeys.map(plainKey)))]
     const key = presentedKey(headers)
-    const client = key === undefined ? undefined : match(await digest(key), known)
+    const client = key === undefined ? undefined : match(await keyDigest(key), known)
     if (client !== undefined) return client
     throw new ApiError({
       status: 401,
@@ -35,18 +47,28 @@ export function createAuth(apiKeys: string[]): (request: Request) => Promise<Cli
 
 /** A key without a name of its own gets one that every edge with the key gives it. */
 async function plainKey(key: string): Promise<Known> {
-  const sha256 = await digest(key)
-  return { digest: sha256, client: { name: `key-${sha256.slice(0, 8)}`, admin: true } }
+  const digest = await keyDigest(key)
+  return { digest, client: { name: `key-${digest.slice(0, 8)}`, admin: true } }
+}
+
+function listedKey(entry: KeyEntry, nowMs: number): Known {
+  const { name, sha256, models, admin = false } = entry
+  const { requestsPerMinute, tokensPerMinute, maxConcurrent } = entry
+  const isLimited = requestsPerMinute ?? tokensPerMinute ?? maxConcurrent
+  return {
+    digest: sha256,
+    client: {
+      name,
+      admin,
+      ...(models !== undefined && { models: new Set(models) }),
+      ...(isLimited !== undefined && { limits: new KeyLimits(entry, nowMs) }),
+    },
+  }
 }
 
 function presentedKey(headers: Headers): string | undefined {
   const [, bearer] = /^Bearer +(.+)$/i.exec(headers.get('authorization') ?? '') ?? []
   return bearer?.trim() ?? headers.get('x-api-key') ?? undefined
-}
-
-async function digest(text: string): Promise<string> {
-  const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
-  return Array.from(new Uint8Array(bytes), byte => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function match(candidate: string, known: Known[]): Client | undefined {

@@ -1,3 +1,5 @@
+import type { KeyLimits } from './keyLimits.ts'
+
 /** Who asks, as far as a key tells. */
 export interface Client {
   /** Unique, and the same at every edge: the `owner` of the client's jobs. */
@@ -6,4 +8,5 @@ export interface Client {
   models?: ReadonlySet<string>
   /** May load and unload models. */
   admin: boolean
+  limits?: KeyLimits
 }

@@ -1,4 +1,5 @@
 import type { Client } from './client.ts'
+import type { AppDeps } from './deps.ts'
 import type {
   Accepted,
   DetokenizeJob,
@@ -14,6 +15,7 @@ import type {
   TokenizeJob,
 } from './engine.ts'
 import { ApiError } from './errors.ts'
+import { meterRun } from './meteredRun.ts'
 
 /**
  * The engine as one request may use it: jobs carry the names of the request and of its client, and stay within what the
@@ -21,20 +23,28 @@ import { ApiError } from './errors.ts'
  */
 export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   readonly #engine: Engine
+  readonly #clock: () => number
   readonly #requestId: string
   readonly #client: Client | undefined
 
   /** @param client undefined where no keys are configured */
-  constructor(engine: Engine, requestId: string, client: Client | undefined) {
+  constructor(
+    { engine, clock }: Pick<AppDeps, 'engine' | 'clock'>,
+    requestId: string,
+    client: Client | undefined,
+  ) {
     this.#engine = engine
+    this.#clock = clock
     this.#requestId = requestId
     this.#client = client
   }
 
-  /** @throws EngineError; ApiError 403 for a model the key does not allow */
+  /** @throws EngineError; ApiError 403 for a model the key does not allow, 429 when it has used up what it may */
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     this.#checkModel(job.model)
-    return this.#engine.submit(this.#stamped(job), signal)
+    const begin = () => this.#engine.submit(this.#stamped(job), signal)
+    const limits = this.#client?.limits
+    return limits === undefined ? begin() : meterRun(limits, this.#clock, begin, signal)
   }
 
   /** As `Engine.attach`, for jobs of this client. */
@@ -50,7 +60,15 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   /** @throws as `submit` */
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     this.#checkModel(job.model)
-    return this.#engine.embed(this.#stamped(job), signal)
+    const limits = this.#client?.limits
+    limits?.begin(this.#clock())
+    try {
+      const embedded = await this.#engine.embed(this.#stamped(job), signal)
+      limits?.spendTokens(embedded.promptTokens, this.#clock())
+      return embedded
+    } finally {
+      limits?.end()
+    }
   }
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {

@@ -1,3 +1,4 @@
+import type { KnownKeys } from './auth.ts'
 import type { Engine } from './engine.ts'
 
 /** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
@@ -10,7 +11,7 @@ export interface AppDeps {
   /** Names of this server beside addresses and localhost, against DNS rebinding; `['*']`: any. */
   hosts: string[]
   /** Absent or empty: every key, and none, is accepted. */
-  auth?: { apiKeys: string[] }
+  auth?: Partial<KnownKeys>
   /** Unix milliseconds. */
   clock: () => number
   /** At least 24 random letters and digits, without a prefix. */

@@ -18,6 +18,7 @@ export class RequestScope {
   readonly #method: string
   readonly #path: string
   readonly #startMs = performance.now()
+  #client: Client | undefined
   #ended = false
   /** Set by a route that answers with a stream: the request ends with it, not with its headers. */
   streaming = false
@@ -30,7 +31,7 @@ export class RequestScope {
   constructor(deps: AppDeps, request: Request, path: string) {
     this.id = incomingId(request) ?? `req_${deps.newId()}`
     this.signal = request.signal
-    this.engine = new ClientEngine(deps.engine, this.id, undefined)
+    this.engine = new ClientEngine(deps, this.id, undefined)
     this.#deps = deps
     this.#method = request.method
     this.#path = path
@@ -46,7 +47,13 @@ export class RequestScope {
 
   /** Tells whose request it is. */
   identify(client: Client): void {
-    this.engine = new ClientEngine(this.#deps.engine, this.id, client)
+    this.engine = new ClientEngine(this.#deps, this.id, client)
+    this.#client = client
+  }
+
+  /** What the client's key may still do; nothing where there are no limits. */
+  limitHeaders(): Record<string, string> {
+    return this.#client?.limits?.headers(this.#deps.clock()) ?? {}
   }
 
   get elapsedMs(): number {

@@ -1,4 +1,5 @@
 import { createApp } from './app.ts'
+import { parseKeyEntries } from './keyEntries.ts'
 import { randomId } from './randomId.ts'
 import { RemoteEngine } from './remote.ts'
 import { RoutedEngine } from './routedEngine.ts'
@@ -11,6 +12,8 @@ export interface WorkerEnv {
   ENGINE_SECRET?: string
   /** Keys of clients; absent: any key, and none, is accepted. */
   API_KEYS?: string
+  /** The JSON list of hashed keys with what each may do. */
+  API_KEYS_JSON?: string
   /** Origins of browser apps; absent: any. */
   CORS_ORIGINS?: string
   /** Names of the Worker, for DNS rebinding's sake; absent: any, since only its own lead to it. */
@@ -53,6 +56,11 @@ function appFor(env: WorkerEnv): FetchHandler {
   const upstreams = list(env.UPSTREAMS)
   if (upstreams.length === 0) throw new Error('The variable UPSTREAMS names no container.')
   const secret = env.ENGINE_SECRET
+  const keys = list(env.API_KEYS)
+  // Left empty by mistake it must not let everybody in.
+  if (env.API_KEYS !== undefined && keys.length === 0) {
+    throw new Error('The variable API_KEYS names no key.')
+  }
   const engine = new RoutedEngine(
     upstreams.map(url => ({
       name: url,
@@ -70,7 +78,10 @@ function appFor(env: WorkerEnv): FetchHandler {
     limits: { maxBodyBytes: positive('MAX_BODY_BYTES', env.MAX_BODY_BYTES, 50 * 2 ** 20) },
     cors: { origins: origins.length > 0 ? origins : ['*'] },
     hosts: hosts.length > 0 ? hosts : ['*'],
-    auth: { apiKeys: list(env.API_KEYS) },
+    auth: {
+      apiKeys: keys,
+      entries: env.API_KEYS_JSON === undefined ? [] : parseKeyEntries(env.API_KEYS_JSON),
+    },
     clock: Date.now,
     newId: () => randomId(),
     keepAliveMs: positive('KEEP_ALIVE_INTERVAL', env.KEEP_ALIVE_INTERVAL, 10_000),

@@ -8,6 +8,7 @@ const { PORT = '8787', UPSTREAMS = 'http://127.0.0.1:8443' } = process.env
 const variables = [
   'ENGINE_SECRET',
   'API_KEYS',
+  'API_KEYS_JSON',
   'CORS_ORIGINS',
   'ALLOWED_HOSTS',
   'MAX_BODY_BYTES',

@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import type { BenchOptions } from './bench.ts'
 import type { ContainerOptions } from './container.ts'
 import type { EdgeOptions } from './edge.ts'
+import type { KeyOptions } from './key.ts'
 import {
   addModelOptions,
   checkModelOptions,
@@ -132,7 +133,22 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
     .option('--no-fuse', 'one op for each line of the model definition')
     .option('--weights <file>', "also write where its weights lie, in plan_run's format", nonEmpty)
 
-  for (const command of [program, ...program.commands]) {
+  const key = program.command('key').description('make API keys for --api-key-file')
+  const create = key
+    .command('new')
+    .description('print a fresh key, and its entry for the list')
+    .requiredOption('--name <name>', 'who it is for; unique in the list', nonEmpty)
+    .addOption(several('--allow-model <id>', 'model it may use (repeatable)', 'all'))
+    .option('--requests-per-minute <n>', 'limit', integer(1))
+    .option('--tokens-per-minute <n>', 'limit, of prompts and answers together', integer(1))
+    .option('--max-concurrent <n>', 'requests that may run at once', integer(1))
+    .option('--admin', 'it may load and unload models')
+    .option('--file <file>', 'add the entry to this list', nonEmpty)
+    .action(async () => {
+      await execute(async () => (await import('./key.ts')).createKey(create.opts<KeyOptions>()))
+    })
+
+  for (const command of [program, ...program.commands, ...key.commands]) {
     const usage = command.createHelp().commandUsage(command)
     command
       .copyInheritedSettings(program)
@@ -158,6 +174,7 @@ function addHttpOptions(command: Command): Command {
     .option('-p, --port <n>', 'port; 0 takes a free one', integer(0, 65535), 1234)
     .option('--host <address>', 'address to bind', nonEmpty, '0.0.0.0')
     .addOption(several('--api-key <key>', 'accept only this key (repeatable)', 'any'))
+    .option('--api-key-file <file>', 'accept the keys of this list: see `mistralrs key`', nonEmpty)
     .addOption(several('--cors-origin <origin>', 'origin of browser apps (repeatable)', 'any'))
     .addOption(
       several(

@@ -1,27 +1,13 @@
 import { serveEdge } from '../host/serveEdge.ts'
+import { type HttpOptions, serverOptions } from './httpOptions.ts'
 import { createLog } from './log.ts'
 import { readOption, readSecretFile } from './secretFile.ts'
-import {
-  announceApi,
-  CLOSE_MS,
-  DRAIN_MS,
-  describeFailure,
-  keepAliveMs,
-  shutdownSignal,
-} from './serverProcess.ts'
-import { readTls, type TlsOptions } from './tlsOptions.ts'
+import { announceApi, CLOSE_MS, DRAIN_MS, shutdownSignal } from './serverProcess.ts'
 
-export interface EdgeOptions extends TlsOptions {
+export interface EdgeOptions extends HttpOptions {
   upstream: string[]
   upstreamCa?: string
   secretFile?: string
-  port: number
-  host: string
-  apiKey: string[]
-  corsOrigin: string[]
-  allowedHost: string[]
-  maxBodyMb: number
-  strictOpenai?: boolean
   verbose: number
 }
 
@@ -34,16 +20,7 @@ export async function edge(options: EdgeOptions): Promise<number> {
     upstreams: upstream,
     ...(secretFile !== undefined && { secret: await readSecretFile(secretFile) }),
     ...(upstreamCa !== undefined && { ca: await readOption('--upstream-ca', upstreamCa) }),
-    host: options.host,
-    port: options.port,
-    tls: await readTls(options),
-    apiKeys: options.apiKey,
-    corsOrigins: options.corsOrigin.length > 0 ? options.corsOrigin : ['*'],
-    allowedHosts: options.allowedHost,
-    maxBodyBytes: options.maxBodyMb * 2 ** 20,
-    strictOpenai: options.strictOpenai ?? false,
-    keepAliveMs: keepAliveMs(log),
-    onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
+    ...(await serverOptions(options, log)),
   })
   log.info(`Containers: ${upstream.join(', ')}`)
   announceApi(options, server.port, log)

@@ -1,3 +1,4 @@
+import type { HttpOptions } from './httpOptions.ts'
 import type { Log } from './log.ts'
 
 /** How long running streams may go on after SIGTERM; orchestrators usually kill after 30 s. */
@@ -50,7 +51,7 @@ export function urlHost(host: string): string {
 
 /** Says where the API is, and warns when it is open to everybody. */
 export function announceApi(
-  { host, apiKey, tlsCert }: { host: string; apiKey: string[]; tlsCert?: string },
+  { host, apiKey, apiKeyFile, tlsCert }: HttpOptions,
   port: number,
   log: Log,
 ): void {
@@ -58,10 +59,10 @@ export function announceApi(
   const scheme = tlsCert === undefined ? 'http' : 'https'
   log.info(`Server listening on ${scheme}://${urlHost(host)}:${port}`)
   log.info(`OpenAI-compatible API: ${scheme}://${local}:${port}/v1`)
-  if (apiKey.length === 0 && !isLoopback(host)) {
+  if (apiKey.length === 0 && apiKeyFile === undefined && !isLoopback(host)) {
     log.warn(
       `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +
-        'Add --api-key, or --host 127.0.0.1 for this machine only.',
+        'Add --api-key or --api-key-file, or --host 127.0.0.1 for this machine only.',
     )
   }
 }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { createApp } from '../../edge/app.ts'
 import type { Engine } from '../../edge/engine.ts'
+import type { KeyEntry } from '../../edge/keyEntries.ts'
 import { randomId } from '../../edge/randomId.ts'
 import type { Tls } from './httpServers.ts'
 import { type Listener, listen } from './listen.ts'
@@ -12,6 +13,7 @@ export interface ServeAppOptions {
   /** Undefined: clear text. */
   tls: Tls | undefined
   apiKeys: string[]
+  keyEntries: KeyEntry[]
   corsOrigins: string[]
   /** Names of this machine beside its own; `['*']`: any. */
   allowedHosts: string[]
@@ -29,7 +31,7 @@ export function serveApp(options: ServeAppOptions): Promise<Listener> {
     limits: { maxBodyBytes: options.maxBodyBytes },
     cors: { origins: options.corsOrigins },
     hosts: [options.host, hostname(), `${hostname()}.local`, ...options.allowedHosts],
-    auth: { apiKeys: options.apiKeys },
+    auth: { apiKeys: options.apiKeys, entries: options.keyEntries },
     clock: Date.now,
     newId: () => randomId(),
     keepAliveMs: options.keepAliveMs,

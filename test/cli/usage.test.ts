@@ -14,6 +14,7 @@ describe.concurrent('help', () => {
     ['plan', '--help'],
     ['container', '--help'],
     ['edge', '--help'],
+    ['key', '--help'],
     ['help', 'serve'],
   ])('%s %s', async (...args) => {
     const { code, stdout, stderr } = await mistralrs(args)

@@ -4,6 +4,7 @@ import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
 import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
+import { keyCases } from './keyCases.ts'
 import { messageCases } from './messageCases.ts'
 import { pageCases } from './pageCases.ts'
 import { routeCases } from './routeCases.ts'
@@ -25,6 +26,7 @@ const suite: Record<string, HttpCase[]> = {
   messages: messageCases,
   cancelling: cancelCases,
   pages: pageCases,
+  keys: keyCases,
 }
 
 /** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */

@@ -80,6 +80,7 @@ function variables({ app }: Scenario): WorkerEnv {
     ALLOWED_HOSTS: hosts.join(' ') || 'none',
     KEEP_ALIVE_INTERVAL: String(keepAliveMs),
     STRICT_OPENAI: String(strictOpenai),
-    ...(auth && { API_KEYS: auth.apiKeys.join(',') }),
+    ...(auth?.apiKeys && { API_KEYS: auth.apiKeys.join(',') }),
+    ...(auth?.entries && { API_KEYS_JSON: JSON.stringify(auth.entries) }),
   }
 }
