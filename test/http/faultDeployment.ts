@@ -109,6 +109,13 @@ export async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+export const ndjson = (...values: unknown[]) =>
+  values.map(value => `${JSON.stringify(value)}\n`).join('')
+
+/** How an answer to a job begins. */
+export const acceptedLine = ndjson({ jobId: 'j', model: scriptedModel.id, promptTokens: 1 })
+export const textEvent = { v: 1, seq: 0, kind: 'text', index: 0, text: 'a ' }
+
 /** Knows its model; what it does with a job is the test's. */
 export async function badContainer(generate: (stream: ServerHttp2Stream, socket: Socket) => void) {
   const server = createHttp2Server()

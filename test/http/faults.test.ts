@@ -1,39 +1,19 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
-import { badContainer, edge, listening, scriptedContainer } from './faultDeployment.ts'
+import {
+  acceptedLine,
+  badContainer,
+  edge,
+  textEvent as event,
+  listening,
+  ndjson,
+  scriptedContainer,
+} from './faultDeployment.ts'
 import { eventually, post } from './httpSuite.ts'
-import { sseData } from './sseData.ts'
+import { chatStream, expectUpstreamError, lostStreams, opened, rest } from './lostStreams.ts'
 
-const CHAT = '/v1/chat/completions'
-const endless = { messages: 'hi', ignore_eos: true, max_tokens: 4000, stream: true }
-
-/** What is left of a stream, and how long it took. */
-async function rest(reader: ReadableStreamDefaultReader<Uint8Array>) {
-  const startMs = performance.now()
-  let text = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return { text, ms: performance.now() - startMs }
-    text += new TextDecoder().decode(value)
-  }
-}
-
-function expectErrorEvent(text: string): void {
-  const data = sseData(text)
-  expect(data.pop()).toBe('[DONE]')
-  expect(JSON.parse(data.at(-1) ?? '')).toEqual({
-    error: { message: expect.any(String), type: 'server_error', param: null, code: null },
-  })
-}
-
-async function expectUpstreamError(response: Response, status = 502): Promise<void> {
-  expect(response.status).toBe(status)
-  expect(await response.json()).toMatchObject({
-    error: { type: 'server_error', code: 'upstream_error' },
-  })
-}
+const { path: CHAT, expectError: expectErrorEvent } = chatStream
 
 const numSockets = () =>
   process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
@@ -44,20 +24,16 @@ describe('a container in a process of its own', () => {
     const { fetch } = await edge(port)
     const idle = numSockets()
     expect((await fetch('/v1/models')).status).toBe(200)
-    const streams = await Promise.all(
-      Array.from({ length: 5 }, async () => {
-        const response = await fetch(CHAT, post(endless))
-        const reader = (response.body as ReadableStream<Uint8Array>).getReader()
-        await reader.read()
-        return reader
-      }),
+    const streams = [...lostStreams, ...lostStreams]
+    const readers = await Promise.all(
+      streams.map(async ({ path, init }) => opened(await fetch(path, init))),
     )
     child.kill('SIGKILL')
-    for (const { text, ms } of await Promise.all(streams.map(rest))) {
-      expectErrorEvent(text)
+    for (const [i, { text, ms }] of (await Promise.all(readers.map(rest))).entries()) {
+      streams[i]?.expectError(text)
       expect(ms).toBeLessThan(1000)
     }
-    await expectUpstreamError(await fetch(CHAT, post(endless)))
+    await expectUpstreamError(await fetch(CHAT, chatStream.init))
     expect((await fetch('/ready')).status).toBe(503)
     await eventually(() => numSockets() === idle)
   })
@@ -65,9 +41,7 @@ describe('a container in a process of its own', () => {
   test('frozen mid-stream: an error event once the silence is too long', async () => {
     const { child, port } = await scriptedContainer()
     const { fetch } = await edge(port, { lostAfterMs: 200 })
-    const response = await fetch(CHAT, post(endless))
-    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
-    await reader.read()
+    const reader = await opened(await fetch(CHAT, chatStream.init))
     child.kill('SIGSTOP')
     const { text, ms } = await rest(reader)
     expectErrorEvent(text)
@@ -95,14 +69,10 @@ describe('a container in a process of its own', () => {
   })
 })
 
-const head = { jobId: 'j', model: scriptedModel.id, promptTokens: 1 }
-const event = { v: 1, seq: 0, kind: 'text', index: 0, text: 'a ' }
-const ndjson = (...values: unknown[]) => values.map(value => `${JSON.stringify(value)}\n`).join('')
-
 describe('a container that breaks the rules', () => {
   const begin = (stream: ServerHttp2Stream, ...values: unknown[]) => {
     stream.respond({ ':status': 200 })
-    stream.write(ndjson(head, ...values))
+    stream.write(acceptedLine + ndjson(...values))
   }
 
   test.each<[string, (stream: ServerHttp2Stream, socket: Socket) => void]>([
@@ -216,7 +186,7 @@ test('sockets, streams and jobs are gone after many requests of all kinds', asyn
   await Promise.all(
     Array.from({ length: 60 }, async (_, i) => {
       const controller = new AbortController()
-      const init = post(endless, { signal: controller.signal })
+      const init = { ...chatStream.init, signal: controller.signal }
       if (i % 3 === 0) return (await fetch(CHAT, post({ messages: 'hi', stream: true }))).text()
       const response = await fetch(CHAT, init).catch(() => undefined)
       if (i % 3 === 1) await response?.body?.getReader().read()

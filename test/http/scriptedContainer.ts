@@ -5,7 +5,10 @@ import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
 
 const secret = process.env.TEST_SECRET
-const engine = createScriptedEngine({ stepDelayMs: 5 })
+const engine = createScriptedEngine({
+  stepDelayMs: 5,
+  reply: prompt => (prompt.includes('endless') ? 'and on '.repeat(3000) : 'hello'),
+})
 const app = createContainerApp(new DetachedJobs(engine), {
   limits: { maxBodyBytes: 50_000 },
   onInternalError: console.error,
