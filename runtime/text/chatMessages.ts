@@ -1,22 +1,29 @@
 import type { ChatMessage, JsonObject, JsonValue } from '../../edge/engine.ts'
+import type { CallTraits } from './turnTraits.ts'
 
 /**
- * A conversation in the shape chat templates read: OpenAI's, with the arguments of tool calls as objects (templates
- * write them as JSON or walk through them), and text instead of parts.
+ * A conversation in the shape chat templates read: OpenAI's, with the arguments of tool calls as objects where they write
+ * them as JSON or walk through them, and text instead of parts.
+ * @param callTraits asked for when there are calls
  */
 export function toTemplateMessages(
   messages: ChatMessage[],
-  { developerRole }: { developerRole: boolean },
+  callTraits: () => CallTraits,
 ): JsonObject[] {
+  const hasNoContent = ({ content, toolCalls }: ChatMessage) =>
+    toolCalls !== undefined && contentText(content) === '' && callTraits().nullContent
   return messages.map(message => ({
-    role: message.role === 'developer' && !developerRole ? 'system' : message.role,
-    content: contentText(message.content),
+    role: message.role,
+    content: hasNoContent(message) ? null : contentText(message.content),
     ...(message.name !== undefined && { name: message.name }),
     ...(message.toolCalls !== undefined && {
       tool_calls: message.toolCalls.map(call => ({
         id: call.id,
         type: 'function',
-        function: { name: call.name, arguments: parseArguments(call.arguments) },
+        function: {
+          name: call.name,
+          arguments: callTraits().argumentText ? call.arguments : parseArguments(call.arguments),
+        },
       })),
     }),
     ...(message.toolCallId !== undefined && { tool_call_id: message.toolCallId }),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage } from '../../edge/engine.ts'
-import { ChatTemplate, templateTraits } from './chatTemplate.ts'
+import { ChatTemplate } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 
 const chatml = `{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if m.reasoning_content %}({{ m.reasoning_content }}){% endif %}{% for c in m.tool_calls %}[{{ c.function.name }} {{ c.function.arguments | tojson }}]{% endfor %}<|end|>
@@ -30,7 +30,9 @@ describe('ChatTemplate', () => {
         { type: 'text', text: 'k' },
       ],
     }
-    expect(render([user, assistant, tool], { tools: [{}] })).toBe(
+    expect(
+      render([user, assistant, tool], { tools: [{ type: 'function', function: { name: 'f' } }] }),
+    ).toBe(
       '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g {"arguments": "not json"}]<|end|>\n<|tool|>ok<|end|>\n1 tools<|assistant|>',
     )
   })
@@ -64,8 +66,16 @@ describe('ChatTemplate', () => {
     ])
     expect(render([user], {}, named)).toBe('plain')
     expect(render([user], { tools: [] }, named)).toBe('plain')
-    expect(render([user], { tools: [{}] }, named)).toBe('with tools')
-    expect(render([user], { tools: [{}] }, new Map([['default', 'plain']]))).toBe('plain')
+    expect(render([user], { tools: [{ type: 'function', function: { name: 'f' } }] }, named)).toBe(
+      'with tools',
+    )
+    expect(
+      render(
+        [user],
+        { tools: [{ type: 'function', function: { name: 'f' } }] },
+        new Map([['default', 'plain']]),
+      ),
+    ).toBe('plain')
     expect(() => render([user], {}, new Map([['rag', 'x']]))).toThrow(
       'the model has no default chat template, only: rag',
     )
@@ -91,9 +101,10 @@ describe('ChatTemplate', () => {
     expect(() => render([user], {}, source)).toThrow(message)
   })
 
-  test('knows whether the template takes the role developer', () => {
-    expect(templateTraits("{% if m.role == 'developer' %}x{% endif %}").developerRole).toBe(true)
-    expect(templateTraits(chatml).developerRole).toBe(false)
-    expect(templateTraits(new Map([['default', '"developer"']])).developerRole).toBe(true)
+  test('a template that needs a whole tool gets one', () => {
+    const source = '{% for t in tools %}{{ t.function.name + t.function.description }}{% endfor %}'
+    const bare = { type: 'function', function: { name: 'f' } }
+    expect(render([user], { tools: [bare] }, source)).toBe('f')
+    expect(render([user], { tools: [bare] }, '{{ tools | tojson }}')).not.toContain('description')
   })
 })

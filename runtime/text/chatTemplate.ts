@@ -1,6 +1,7 @@
 import type { ChatPrompt, FunctionTool, JsonObject, ToolDefinition } from '../../edge/engine.ts'
 import { contentText, toTemplateMessages } from './chatMessages.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
+import { toTemplateTurns } from './chatTurns.ts'
 import { JinjaError } from './jinja/errors.ts'
 import { JinjaTemplate } from './jinja/template.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type ToolHistoryTraits,
   toolHistoryTraits,
 } from './toolHistory.ts'
+import { type TurnTraits, turnTraits } from './turnTraits.ts'
 
 export interface SpecialTokenTexts {
   bos_token?: string
@@ -17,23 +19,8 @@ export interface SpecialTokenTexts {
   unk_token?: string
 }
 
-/** What a template says about the conversations it takes. */
-export interface TemplateTraits extends ToolHistoryTraits {
-  /** It knows the role `developer`; others are given `system` instead. */
-  developerRole: boolean
-}
-
 /** One template, or several by name: `tool_use` is for requests with tools, `default` for the others. */
 export type ChatTemplateSource = string | Map<string, string>
-
-/** Reads traits off the text of a template. */
-export function templateTraits(source: ChatTemplateSource): TemplateTraits {
-  const texts = templateTexts(source)
-  return {
-    developerRole: texts.some(text => /['"]developer['"]/.test(text)),
-    ...toolHistoryTraits(texts),
-  }
-}
 
 export function templateTexts(source: ChatTemplateSource): string[] {
   return typeof source === 'string' ? [source] : [...source.values()]
@@ -44,7 +31,8 @@ export function templateTexts(source: ChatTemplateSource): string[] {
  * Source: `transformers/utils/chat_template_utils.py`.
  */
 export class ChatTemplate {
-  readonly traits: TemplateTraits
+  readonly #historyTraits: ToolHistoryTraits
+  readonly #turnTraits: TurnTraits
   readonly #source: ChatTemplateSource
   readonly #specialTokens: SpecialTokenTexts
   readonly #now: () => Date
@@ -59,7 +47,11 @@ export class ChatTemplate {
     this.#now = now
     this.#source = source
     this.#specialTokens = specialTokens
-    this.traits = templateTraits(source)
+    const texts = templateTexts(source)
+    this.#historyTraits = toolHistoryTraits(texts)
+    this.#turnTraits = turnTraits(texts, (messages, tools = []) =>
+      this.renderVariables(conversation(messages, tools, true)),
+    )
   }
 
   /**
@@ -84,14 +76,26 @@ export class ChatTemplate {
     addGenerationPrompt: boolean,
   ): string {
     const { tools = [] } = prompt
+    const traits = this.#turnTraits
+    const history = fitToolHistory(messages, tools, this.#historyTraits)
     return this.renderVariables({
-      messages: toTemplateMessages(fitToolHistory(messages, tools, this.traits), this.traits),
-      tools: tools.length > 0 ? functionTools(tools) : null,
-      documents: null,
-      add_generation_prompt: addGenerationPrompt,
+      ...conversation(
+        toTemplateMessages(toTemplateTurns(history, traits), () => traits.calls),
+        this.#wholeTools(functionTools(tools)),
+        addGenerationPrompt,
+      ),
       ...reasoningVariables(prompt.reasoning),
       ...prompt.templateOptions,
     })
+  }
+
+  /** Some templates fail on a tool that says less than everything. */
+  #wholeTools(tools: FunctionTool[]): FunctionTool[] {
+    const isBare = ({ function: { description, parameters } }: FunctionTool) =>
+      description === undefined || parameters === undefined
+    if (!tools.some(isBare) || this.#turnTraits.bareTools) return tools
+    const empty = { description: '', parameters: { type: 'object', properties: {} } }
+    return tools.map(tool => ({ ...tool, function: { ...empty, ...tool.function } }))
   }
 
   /** Parses the template for requests without tools. @throws ChatTemplateError when it cannot be used */
@@ -121,6 +125,16 @@ export class ChatTemplate {
       const detail = cause instanceof Error ? cause.message : String(cause)
       throw new ChatTemplateError(`the chat template cannot be used: ${detail}`, { cause })
     }
+  }
+}
+
+/** The variables every template gets. */
+function conversation(messages: JsonObject[], tools: JsonObject[], addGenerationPrompt: boolean) {
+  return {
+    messages,
+    tools: tools.length > 0 ? tools : null,
+    documents: null,
+    add_generation_prompt: addGenerationPrompt,
   }
 }
 
