@@ -42,9 +42,20 @@ export const outputCases: Record<string, { format: ParseCase; outputs: OutputCas
         expected: ['text|Use <think> and </think>.'],
       },
       {
-        what: 'a call inside the block is reasoning',
-        output: '<think>\n<tool_call>\n{"name": "now"}\n</tool_call>\n</think>\nok',
-        expected: ['reasoning|<tool_call>\n{"name": "now"}\n</tool_call>', 'text|ok'],
+        what: 'a call ends the block',
+        output: '<think>\nI call.\n<tool_call>\n{"name": "now"}\n</tool_call>\nok </think>',
+        expected: ['reasoning|I call.', 'call|now|{}', 'text|ok </think>'],
+      },
+      {
+        what: 'a block may be closed after its call',
+        promptTail: '<think>\n',
+        output: '<tool_call>\n{"name": "now"}\n</tool_call>\n</think>\n\nok',
+        expected: ['call|now|{}', 'text|ok'],
+      },
+      {
+        what: 'what is no call does not end the block',
+        output: '<think>\nno <tool_call> {"name": "x"}</tool_call>\n</think>\nok',
+        expected: ['reasoning|no <tool_call> {"name": "x"}</tool_call>', 'text|ok'],
       },
       { what: 'space around a text stays', output: '\n a \n', expected: ['text|\n a \n'] },
       {
@@ -329,6 +340,12 @@ True
         ],
       },
       {
+        what: 'without arguments, and without the tag that opens a value',
+        output:
+          '<tool_call>now</tool_call><tool_call>get<arg_key>q</arg_key>how many</arg_value></tool_call>',
+        expected: ['call|now|{}', 'call|get|{"q": "how many"}'],
+      },
+      {
         what: 'a key without a value is text',
         output: '<tool_call>get\n<arg_key>a</arg_key>\n</tool_call>',
         expected: ['text|<tool_call>get\n<arg_key>a</arg_key>\n</tool_call>'],
@@ -457,6 +474,20 @@ True
         what: 'keys and strings in other quotes, words without',
         output: '<|tool_call>call:get{<|"|>a b<|"|>:"x\\n", "c": New York, d:-1.5e3 }<tool_call|>',
         expected: ['call|get|{"a b": "x\\n", "c": "New York", "d": -1.5e3}'],
+      },
+      {
+        what: 'quotes inside a string, and commas and brackets after them',
+        output:
+          '<|tool_call>call:get{code:<|"|>f(<|"|>a<|"|>, b) <|"|><|"|><|"|>x<|"|><|"|><|"|> {<|"|>k<|"|>} [<|"|>]<|"|>, n: [<|"|>a<|"|>,<|"|>b<|"|> ]}<tool_call|>',
+        expected: [
+          'call|get|{"code": "f(\\"a\\", b) \\"\\"\\"x\\"\\"\\" {\\"k\\"} [\\"]", "n": ["a", "b"]}',
+        ],
+      },
+      {
+        what: 'keys with =, strings in single quotes',
+        output:
+          '<|tool_call>call:get{a=<|"|>x<|"|>,b=[\'it\\\'s "y"\', \'\\n\'],c="z"}<tool_call|>',
+        expected: ['call|get|{"a": "x", "b": ["it\'s \\"y\\"", "\\n"], "c": "z"}'],
       },
       {
         what: 'an undeclared tool is text',

@@ -16,14 +16,20 @@ export interface TaggedOptions {
  * Reads an output in which reasoning and calls stand between tags in the text.
  *
  * A reasoning block may open where no text has been said since the start or the last block or call, elsewhere only where its
- * tag cannot be meant as text (`anywhere`). Inside it everything is reasoning, calls too. Space around blocks and calls is
- * markup, all other space is text.
+ * tag cannot be meant as text (`anywhere`). It ends at its closing tag, or at a call, which models now and then make without
+ * closing the block (Qwen 3.5, Kimi K2). Space around blocks and calls is markup, all other space is text.
  */
 export function* taggedOutput(tape: Tape, options: TaggedOptions): Wait<void> {
   const { reasoning, tools } = options
   const calls = tools.size > 0 ? options.calls : undefined
-  const plain = plainText([reasoning?.open ?? '', ...(calls?.openers.map(o => o.text) ?? [])])
-  if (options.startsInReasoning && reasoning) yield* reasoningBlock(tape, reasoning.close)
+  const openers = calls?.openers ?? []
+  const plain = plainText([reasoning?.open ?? '', ...openers.map(({ text }) => text)])
+  const reader = { tape, calls, tools }
+  /** A block that a call has ended may still be closed after it. */
+  let isUnclosed = false
+  if (options.startsInReasoning && reasoning) {
+    isUnclosed = (yield* reasoningBlock(reader, reasoning.close)) === 'call'
+  }
   let isFresh = true
   for (;;) {
     const mayReason = reasoning !== undefined && (isFresh || reasoning.anywhere)
@@ -34,10 +40,16 @@ export function* taggedOutput(tape: Tape, options: TaggedOptions): Wait<void> {
       tape.advance()
     } else if (mayReason && (yield* tape.take(reasoning.open))) {
       tape.skip()
-      yield* reasoningBlock(tape, reasoning.close)
+      isUnclosed = (yield* reasoningBlock(reader, reasoning.close)) === 'call'
       isFresh = true
+    } else if (isUnclosed && isFresh && reasoning && (yield* tape.take(reasoning.close))) {
+      yield* tape.skipSpace()
+      tape.close('reasoning')
     } else {
-      isFresh = calls !== undefined && (yield* anyCall(tape, calls, tools, isFresh))
+      isFresh = yield* anyCall(
+        reader,
+        opener => !opener.atLineStart || isFresh || isLineStart(tape),
+      )
       if (isFresh) continue
       tape.advance()
       tape.advanceOver(plain)
@@ -45,6 +57,16 @@ export function* taggedOutput(tape: Tape, options: TaggedOptions): Wait<void> {
     }
   }
   yield* restOfText(tape)
+}
+
+interface Reader {
+  tape: Tape
+  calls: ToolCallFormat | undefined
+  tools: DeclaredTools
+}
+
+function isLineStart(tape: Tape): boolean {
+  return tape.unsettled.includes('\n')
 }
 
 const everything = /[\s\S]*/y
@@ -56,38 +78,41 @@ function* restOfText(tape: Tape): Wait<void> {
   } while ((yield* tape.peek()) !== '')
 }
 
-/** Gives the inside of a block, up to its closing tag or the end of the output. */
-function* reasoningBlock(tape: Tape, close: string): Wait<void> {
+/** Gives the inside of a block. @returns what ended it */
+function* reasoningBlock(reader: Reader, close: string): Wait<'tag' | 'call' | 'output'> {
+  const { tape, calls } = reader
+  const plain = plainText([close, ...(calls?.openers.map(({ text }) => text) ?? [])])
   yield* tape.skipSpace()
   tape.skip()
-  const plain = plainText([close])
   for (;;) {
     const character = yield* tape.peek()
     if (character === '') {
       tape.give('reasoning')
-      return
+      return 'output'
     }
     if (isSpace(character)) tape.advance()
-    else if (yield* tape.take(close)) break
-    else {
+    else if (yield* tape.take(close)) {
+      yield* tape.skipSpace()
+      tape.close('reasoning')
+      return 'tag'
+    } else if (yield* anyCall(reader, opener => !opener.atLineStart)) {
+      return 'call'
+    } else {
       tape.advance()
       tape.advanceOver(plain)
       tape.give('reasoning')
     }
   }
-  yield* tape.skipSpace()
-  tape.close('reasoning')
 }
 
+/** Reads the calls that begin at the cursor with one of the openers that `mayOpen`. @returns whether there were any */
 function* anyCall(
-  tape: Tape,
-  calls: ToolCallFormat,
-  tools: DeclaredTools,
-  isFresh: boolean,
+  { tape, calls, tools }: Reader,
+  mayOpen: (opener: ToolCallFormat['openers'][number]) => boolean,
 ): Wait<boolean> {
-  for (const { text, atLineStart } of calls.openers) {
-    if (atLineStart && !isFresh && !tape.unsettled.includes('\n')) continue
-    if (!(yield* tape.lookingAt(text))) continue
+  if (calls === undefined) return false
+  for (const opener of calls.openers) {
+    if (!mayOpen(opener) || !(yield* tape.lookingAt(opener.text))) continue
     if (yield* attempt(tape, calls.parse(tape, tools), calls)) {
       yield* tape.skipSpace()
       tape.close('call')

@@ -65,10 +65,7 @@ function* xmlArguments(
     if (yield* tape.take(syntax.end)) break
     yield* tape.expect(syntax.key.open)
     const key = yield* parameterName(tape, syntax.key.close)
-    if (syntax.value.open !== '') {
-      yield* tape.skipSpace()
-      yield* tape.expect(syntax.value.open)
-    }
+    yield* valueStart(tape, syntax)
     call.write(`${separator}"${escapeJson(key)}": `)
     call.start()
     separator = ', '
@@ -88,6 +85,16 @@ function* parameterName(tape: Tape, close: string): Wait<string> {
   }
   if (name === '') throw new MalformedCall()
   return name
+}
+
+/** Moves over the opening tag of a value, which GLM 4.7 now and then leaves out. */
+function* valueStart(tape: Tape, { value: { open } }: XmlSyntax): Wait<void> {
+  if (open === '') return
+  const from = tape.offset
+  yield* tape.skipSpace()
+  if (yield* tape.take(open)) return
+  if ((yield* tape.peek()) === '<') throw new MalformedCall()
+  tape.rewind(from)
 }
 
 /** Nothing else begins or ends in the text of a value. */
