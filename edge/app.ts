@@ -9,10 +9,12 @@ import { answerOptions, setCorsHeaders } from './cors.ts'
 import type { AppDeps, RouteDeps } from './deps.ts'
 import { EngineError } from './engine.ts'
 import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
+import { createMemoryResponseStore } from './memoryResponseStore.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
 import { isOpenToPages, OriginGuard } from './originGuard.ts'
 import { type AppEnv, RequestScope } from './requestScope.ts'
+import { addResponsesRoutes } from './responses/routes.ts'
 import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
@@ -76,6 +78,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   addServiceRoutes(app)
   addOpenaiRoutes(app, routeDeps)
   addAnthropicRoutes(app, routeDeps)
+  addResponsesRoutes(app, routeDeps, deps.responses ?? createMemoryResponseStore(deps.clock))
   addCancelRoute(app)
 
   app.notFound(c => {

@@ -39,6 +39,11 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     this.#client = client
   }
 
+  /** Opaque name of the client: what it owns is nobody else's. */
+  get owner(): string | undefined {
+    return this.#client?.name
+  }
+
   /** @throws EngineError; ApiError 403 for a model the key does not allow, 429 when it has used up what it may */
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     this.#checkModel(job.model)

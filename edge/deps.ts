@@ -1,9 +1,12 @@
 import type { KnownKeys } from './auth.ts'
 import type { Engine } from './engine.ts'
+import type { ResponseStore } from './responseStore.ts'
 
 /** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {
   engine: Engine
+  /** Keeps the responses of the Responses API; default in memory. */
+  responses?: ResponseStore
   log?: (entry: LogEntry) => void
   limits: { maxBodyBytes: number }
   /** Exact origins, or `['*']` for any. */

@@ -15,17 +15,22 @@ export function replyOf({ clock, newId }: RouteDeps, prefix: string, { accepted 
   }
 }
 
-/** Answers with the run as a stream; the request is logged when that has ended. */
+/**
+ * Answers with the run as a stream; the request is logged when that has ended.
+ * @param beforeEnd what to wait for before the last frames are sent
+ */
 export function streamRun(
   c: Context<AppEnv>,
   { keepAliveMs }: RouteDeps,
   run: JobRun,
   encoder: StreamEncoder,
+  beforeEnd?: () => Promise<void>,
 ): Response {
   const { scope } = c.var
   scope.streaming = true
   return sseResponse(run, encoder, {
     keepAliveMs,
+    ...(beforeEnd && { beforeEnd }),
     onError: error => scope.reportInternalError(error),
     onEnd: end => {
       scope.completionTokens = encoder.usage?.completionTokens

@@ -36,13 +36,18 @@ export function optional<T extends z.ZodType>(schema: T) {
   return schema.nullish().transform(value => value ?? undefined)
 }
 
-/** Checks `body` against `schema`; unknown fields are dropped. @throws ApiError 400 for the first mistake */
-export function parseFields<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
+/**
+ * Checks `body` against `schema`; unknown fields are dropped.
+ * @param at where `body` is within the request
+ * @throws ApiError 400 for the first mistake
+ */
+export function parseFields<T extends z.ZodType>(schema: T, body: unknown, at = ''): z.infer<T> {
   const result = schema.safeParse(body)
   if (result.success) return result.data
   const [issue] = result.error.issues
   const { path, message } = issue ? mostTelling(issue) : { path: [], message: 'a valid value' }
-  throw invalidValue(jsonPath(path), valueAt(body, path) ?? undefined, message)
+  const param = jsonPath(at === '' ? path : [at, ...path])
+  throw invalidValue(param, valueAt(body, path) ?? undefined, message)
 }
 
 type Issue = z.core.$ZodIssue

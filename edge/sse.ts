@@ -21,6 +21,8 @@ export interface StreamEncoder {
 
 export interface SseOptions {
   keepAliveMs: number
+  /** Waited for before the last frames are sent, unless the client has left. */
+  beforeEnd?(): Promise<void>
   onError(error: unknown): void
   onEnd(end: RequestEnd): void
 }
@@ -87,6 +89,9 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     async pull(controller) {
       for (;;) {
         const frames = await nextFrames()
+        if (encoder.end !== undefined && !run.aborted) {
+          await options.beforeEnd?.().catch(error => options.onError(error))
+        }
         if (ended) return
         if (frames !== '') {
           controller.enqueue(utf8.encode(frames))

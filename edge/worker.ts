@@ -1,3 +1,4 @@
+import type { ExecutionContext } from 'hono'
 import { createApp } from './app.ts'
 import { parseKeyEntries } from './keyEntries.ts'
 import { randomId } from './randomId.ts'
@@ -26,12 +27,8 @@ export interface WorkerEnv {
   STRICT_OPENAI?: string
 }
 
-interface WorkerContext {
-  waitUntil(promise: Promise<unknown>): void
-}
-
 interface FetchHandler {
-  fetch(request: Request): Response | Promise<Response>
+  fetch(request: Request, env: WorkerEnv, context: ExecutionContext): Response | Promise<Response>
 }
 
 /** The runtime hands out one environment per isolate; what the app knows of its containers lives as long. */
@@ -39,13 +36,13 @@ const apps = new WeakMap<WorkerEnv, FetchHandler>()
 
 /** The edge app as a Cloudflare Worker. */
 export default {
-  async fetch(request: Request, env: WorkerEnv, context: WorkerContext): Promise<Response> {
+  async fetch(request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response> {
     let app = apps.get(env)
     if (app === undefined) {
       app = appFor(env)
       apps.set(env, app)
     }
-    const response = Promise.resolve(app.fetch(request))
+    const response = Promise.resolve(app.fetch(request, env, context))
     // A request whose client leaves is cut off at once otherwise, before it can be logged.
     context.waitUntil(response)
     return response

@@ -3,6 +3,7 @@ import type { LogEntry } from '../../edge/deps.ts'
 import { RemoteEngine } from '../../edge/remote.ts'
 import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
+import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { connectUpstream } from '../../runtime/host/connectUpstream.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults, type Deploy } from './deployment.ts'
@@ -13,7 +14,7 @@ export function deployWithHop(tls?: Certificate): Deploy {
   return async scenario => {
     const engine = createScriptedEngine(scenario.engine)
     const log: LogEntry[] = []
-    const containerApp = createContainerApp(engine, {
+    const containerApp = createContainerApp(new DetachedJobs(engine), {
       secret: 'between us',
       limits: { maxBodyBytes: 1_000_000 },
       onInternalError: error => {

@@ -7,6 +7,7 @@ import { headerCases } from './headerCases.ts'
 import { keyCases } from './keyCases.ts'
 import { messageCases } from './messageCases.ts'
 import { pageCases } from './pageCases.ts'
+import { responseCases } from './responseCases.ts'
 import { routeCases } from './routeCases.ts'
 import { streamCases } from './streamCases.ts'
 
@@ -23,6 +24,7 @@ const suite: Record<string, HttpCase[]> = {
   errors: errorCases,
   streams: streamCases,
   disconnects: disconnectCases,
+  responses: responseCases,
   messages: messageCases,
   cancelling: cancelCases,
   pages: pageCases,

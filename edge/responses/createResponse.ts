@@ -1,0 +1,115 @@
+import type { Context } from 'hono'
+import { workOn } from '../backgroundWork.ts'
+import { readRun } from '../collect.ts'
+import type { RouteDeps } from '../deps.ts'
+import { type ChatPrompt, EngineError, type GenerateJob } from '../engine.ts'
+import { type JobRun, startJob } from '../jobRun.ts'
+import { readJsonObject } from '../requestBody.ts'
+import type { AppEnv } from '../requestScope.ts'
+import type { ResponseStore, StoredResponse } from '../responseStore.ts'
+import { attendedRun } from './attendedRun.ts'
+import { conversation } from './conversation.ts'
+import { responseId } from './itemIds.ts'
+import type { ResponseObject } from './responseObject.ts'
+import { type ResponseRequest, responseRequest } from './responseRequest.ts'
+import type { ResponseRun } from './responseRun.ts'
+import { refresh, runOf } from './storedRuns.ts'
+import { streamResponse } from './streamResponse.ts'
+
+export type ResponsesDeps = RouteDeps & { store: ResponseStore }
+
+/**
+ * Answers POST /v1/responses. What is stored and may be read while it runs (in the background, or as a stream) is a
+ * detached job, whose events the engine keeps; anything else ends with its client.
+ */
+export async function createResponse(c: Context<AppEnv>, deps: ResponsesDeps): Promise<Response> {
+  const { scope } = c.var
+  const { store } = deps
+  const { request, prompt } = await readRequest(c, deps)
+  const { head, input, include, stream } = request
+  const { background } = head
+  const detached = head.store && (background || stream)
+  const { owner } = scope.engine
+  const stored: StoredResponse = {
+    response: head,
+    input,
+    include,
+    detached,
+    ...(owner !== undefined && { owner }),
+  }
+  const job: GenerateJob = {
+    ...request.job,
+    prompt,
+    ...(detached && { detach: true, jobId: head.id }),
+  }
+  const run = await startJob(scope, job)
+  if (detached) await keepHead(c, stored, run, store)
+  if (background) workOn(c, () => refresh(stored, 'end', { engine: scope.engine }, store))
+  const response = runOf(stored)
+  if (stream) {
+    const attended = detached && !background ? attendedRun(c, run, stored, store) : run
+    return streamResponse(c, deps, { run: attended, stored, response })
+  }
+  if (background) {
+    run.abort()
+    return c.json(response.response)
+  }
+  const finished = await collect(run, response)
+  scope.completionTokens = response.usage?.completionTokens
+  if (head.store) await store.put({ ...stored, response: finished })
+  return c.json(finished)
+}
+
+/**
+ * Reads a request, and what it continues.
+ * @throws ApiError 400 naming the field, 404 for a response that is not there to be continued
+ */
+export async function readRequest(
+  c: Context<AppEnv>,
+  { limits, store, clock, newId }: ResponsesDeps,
+): Promise<{ request: ResponseRequest; prompt: ChatPrompt }> {
+  const { scope } = c.var
+  const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+  const identity = { id: responseId(newId()), created: Math.floor(clock() / 1000) }
+  const request = responseRequest(body, await scope.engine.models(), identity)
+  const { input, head, leftTools } = request
+  const messages = await conversation(
+    { input, previousId: head.previous_response_id, instructions: head.instructions },
+    { store, owner: scope.engine.owner },
+  )
+  if (leftTools.length > 0) {
+    // Said, not refused: agents list tools of OpenAI's servers whether or not they are needed.
+    scope.warnings.push(`tools left out: ${[...new Set(leftTools)].join(', ')}`)
+  }
+  return { request, prompt: { ...request.prompt, messages } }
+}
+
+/** @throws what the store does; the run has ended then */
+async function keepHead(
+  c: Context<AppEnv>,
+  stored: StoredResponse,
+  run: JobRun,
+  store: ResponseStore,
+): Promise<void> {
+  try {
+    await store.put(stored)
+  } catch (error) {
+    run.abort()
+    await c.var.scope.engine.cancel(stored.response.id)
+    throw error
+  }
+}
+
+/** @throws EngineError when the engine fails on the way: there is still a status to say so with */
+function collect(run: JobRun, response: ResponseRun): Promise<ResponseObject> {
+  return readRun(
+    run,
+    events => {
+      for (const event of events) {
+        if (event.kind === 'error') throw new EngineError(event.error)
+        response.take(event)
+      }
+    },
+    () => response.response,
+  )
+}

@@ -1,0 +1,31 @@
+import type { Context } from 'hono'
+import type { JobRun } from '../jobRun.ts'
+import type { AppEnv } from '../requestScope.ts'
+import type { StoredResponse } from '../responseStore.ts'
+import { streamRun } from '../runRoute.ts'
+import type { ResponsesDeps } from './createResponse.ts'
+import type { ResponseRun } from './responseRun.ts'
+import { createResponseStream } from './responseStream.ts'
+import { replace } from './storedRuns.ts'
+
+export interface ResponseReading {
+  /** From its first event on. */
+  run: JobRun
+  stored: StoredResponse
+  response: ResponseRun
+  /** Number of the last event the client has; default none. */
+  after?: number
+}
+
+/** Streams a response. Its end is kept before the client hears of it, who may go on from there at once. */
+export function streamResponse(
+  c: Context<AppEnv>,
+  deps: ResponsesDeps,
+  { run, stored, response, after = -1 }: ResponseReading,
+): Response {
+  const encoder = createResponseStream(response, { after, done: !deps.strictOpenai })
+  return streamRun(c, deps, run, encoder, async () => {
+    if (!stored.detached) return
+    await replace({ ...stored, response: response.response }, deps.store)
+  })
+}
