@@ -1,4 +1,5 @@
 import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
+import { drawBatch, forPlan, isConstrained } from './drawBatch.ts'
 import type { StepPlan } from './stepPlan.ts'
 
 export interface StepResult {
@@ -7,18 +8,53 @@ export interface StepResult {
   scored: ScoreResult | undefined
 }
 
-/** Queues the calls of a step, in the order of the contract; the plan's arrays may be reused when this returns. */
-export async function launchStep(native: NativeModel, plan: StepPlan): Promise<StepResult> {
+export interface LaunchedStep {
+  result: Promise<StepResult>
+  /**
+   * Queues the drawing of tokens, when masks made it wait for the results of the step before; without effect the second time.
+   * Must come before the next step is launched.
+   */
+  draw: () => void
+}
+
+/**
+ * Queues the calls of a step, in the order of the contract; the plan's arrays may be reused when this returns. The tokens of a
+ * step with constrained rows are drawn when `draw` says so: masks are computed while the step runs.
+ */
+export function launchStep(native: NativeModel, plan: StepPlan, vocabSize: number): LaunchedStep {
   const { copies } = plan
-  const [, sampled, scored] = await Promise.all([
-    native.forward(plan.batch),
-    plan.sampled.length > 0 ? native.sample(plan.sample) : nothingSampled,
-    plan.score.length > 0 ? native.score(scoreBatch(plan)) : undefined,
+  const forward = native.forward(plan.batch)
+  const scored = plan.score.length > 0 ? native.score(scoreBatch(plan)) : undefined
+  const copied =
     copies.from.length > 0
       ? native.copyPages(Int32Array.from(copies.from), Int32Array.from(copies.to))
-      : undefined,
-  ])
-  return { sampled, scored }
+      : undefined
+  const sampled = Promise.withResolvers<SampleResult>()
+  let isDrawn = false
+  const draw = () => {
+    if (isDrawn) return
+    isDrawn = true
+    sampled.resolve(drawTokens(native, plan, vocabSize))
+  }
+  if (!isConstrained(plan)) draw()
+  const result = Promise.all([forward, sampled.promise, scored, copied]).then(
+    ([, tokens, scores]) => ({ sampled: tokens, scored: scores }),
+  )
+  // The loop awaits it later; until then a rejection is not unhandled.
+  result.catch(() => {})
+  return { result, draw }
+}
+
+async function drawTokens(
+  native: NativeModel,
+  plan: StepPlan,
+  vocabSize: number,
+): Promise<SampleResult> {
+  if (plan.sampled.length === 0) return nothingSampled
+  if (!isConstrained(plan)) return native.sample(plan.sample)
+  const { sample, planRows } = drawBatch(plan, vocabSize)
+  const result = planRows.length === 0 ? nothingSampled : await native.sample(sample)
+  return forPlan(result, planRows, plan)
 }
 
 const nothingSampled: SampleResult = {

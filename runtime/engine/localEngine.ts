@@ -14,6 +14,10 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
+import { GrammarError } from '../grammar/expr.ts'
+import { GrammarConstraint } from '../grammar/grammarConstraint.ts'
+import type { CompiledGrammar } from '../grammar/grammarMatcher.ts'
+import { GrammarService } from '../grammar/grammarService.ts'
 import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
 import type { TextService } from '../text/textService.ts'
@@ -35,7 +39,14 @@ import { validateJob } from './validateJob.ts'
 /** What the engine asks of the text service. */
 export type EngineText = Pick<
   TextService,
-  'promptTokens' | 'render' | 'decode' | 'createDetokenizer' | 'tokenBytes' | 'isSpecial' | 'close'
+  | 'promptTokens'
+  | 'render'
+  | 'decode'
+  | 'pieces'
+  | 'createDetokenizer'
+  | 'tokenBytes'
+  | 'isSpecial'
+  | 'close'
 >
 
 /** What a start message or a benchmark says about a loaded model. */
@@ -90,6 +101,7 @@ export class LocalEngine implements ManagedEngine {
   readonly #text: EngineText
   readonly #native: NativeModel
   readonly #prompts: PromptEncoder
+  readonly #grammars: GrammarService
   readonly #scheduler: Scheduler
   readonly #jobs = new Set<Job>()
   readonly #jobOf = new Map<Sequence, Job>()
@@ -113,11 +125,19 @@ export class LocalEngine implements ManagedEngine {
     const [endOfText] = options.generation.eosTokenIds
     this.#prompts = new PromptEncoder(text, options.info, endOfText)
     this.#scheduler = new Scheduler(options.scheduler, native)
-    this.#steps = new StepLoop(native, this.#scheduler, options.depth ?? 2, {
-      onResults: (...results) => this.#takeResults(...results),
-      onIdle: () => this.#notifyIdle(),
-      onFailure: error => this.#fail(error),
-    })
+    const { vocabSize } = options.info
+    this.#grammars = new GrammarService(text.pieces, vocabSize)
+    const { depth = 2 } = options
+    this.#steps = new StepLoop(
+      native,
+      this.#scheduler,
+      { vocabSize, depth },
+      {
+        onResults: (...results) => this.#takeResults(...results),
+        onIdle: () => this.#notifyIdle(),
+        onFailure: error => this.#fail(error),
+      },
+    )
   }
 
   get info(): ModelInfo {
@@ -147,13 +167,27 @@ export class LocalEngine implements ManagedEngine {
     this.#checkReady()
     validateJob(job, this.#options.info.vocabSize)
     checkModalities(job, this.#options.info.inputModalities)
-    const prompts = await this.#prompts.encodeJob(job, signal)
+    const [prompts, grammar] = await Promise.all([
+      this.#prompts.encodeJob(job, signal),
+      this.#compileGrammar(job),
+    ])
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady()
     this.#prompts.check(job, prompts)
     this.#checkNumChoices(job, prompts)
-    return this.#accept(job, prompts, signal)
+    return this.#accept(job, prompts, grammar, signal)
+  }
+
+  async #compileGrammar({ grammar }: GenerateJob): Promise<CompiledGrammar | undefined> {
+    if (grammar === undefined) return undefined
+    try {
+      return await this.#grammars.compile(grammar)
+    } catch (cause) {
+      if (!(cause instanceof GrammarError)) throw cause
+      const { message } = cause
+      throw new EngineError({ kind: 'invalid_grammar', message, param: 'grammar' }, { cause })
+    }
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
@@ -257,7 +291,7 @@ export class LocalEngine implements ManagedEngine {
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#idleTimer)
     this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
-    await Promise.all([this.#native.dispose(), this.#text.close()])
+    await Promise.all([this.#native.dispose(), this.#text.close(), this.#grammars.close()])
   }
 
   /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
@@ -292,7 +326,12 @@ export class LocalEngine implements ManagedEngine {
     }
   }
 
-  #accept(job: GenerateJob, prompts: Int32Array[], signal: AbortSignal): Accepted {
+  #accept(
+    job: GenerateJob,
+    prompts: Int32Array[],
+    grammar: CompiledGrammar | undefined,
+    signal: AbortSignal,
+  ): Accepted {
     const now = performance.now()
     const abort = () => this.#abort(accepted)
     const queue = new EventQueue(() => this.#resume(accepted), abort)
@@ -301,7 +340,7 @@ export class LocalEngine implements ManagedEngine {
     let cachedTokens = 0
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
-      const choices = this.#choices(job, prompt)
+      const choices = this.#choices(job, prompt, grammar)
       // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
@@ -346,7 +385,11 @@ export class LocalEngine implements ManagedEngine {
     return Array.from(prompt.subarray(-tailTokens), id => detokenizer.push(id)).join('')
   }
 
-  #choices(job: GenerateJob, prompt: Int32Array): SequenceOptions[] {
+  #choices(
+    job: GenerateJob,
+    prompt: Int32Array,
+    grammar: CompiledGrammar | undefined,
+  ): SequenceOptions[] {
     const { generation, info } = this.#options
     const { maxModelLen } = info
     const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
@@ -358,6 +401,7 @@ export class LocalEngine implements ManagedEngine {
       stopIds: job.ignoreEos ? noIds : this.#stopIds,
       slot: { ...slot, choice },
       ...(job.promptLogprobs && { promptLogprobs: top }),
+      ...(grammar && { constraint: new GrammarConstraint(grammar, this.#stopIds) }),
       cacheSalt: job.cacheSalt ?? '',
     }))
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FakeModel, fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
+import type { TokenConstraint } from '../grammar/tokenConstraint.ts'
 import type { SlotOptions } from '../native.ts'
 import { type KvGroup, longestSequence } from './pages.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
@@ -51,6 +52,35 @@ interface Tracked {
   stopAt: number
 }
 
+/** Allows tokens by what came before, and fails for a token that it did not allow or a mask made out of turn. */
+class FakeConstraint implements TokenConstraint {
+  readonly #seed: number
+  #state: number
+  #allowed: Set<number> | undefined
+
+  constructor(seed: number) {
+    this.#seed = seed
+    this.#state = seed
+  }
+
+  fill(words: Uint32Array): boolean {
+    const random = seeded(this.#state)
+    if (random(4) === 0) {
+      this.#allowed = undefined
+      return false
+    }
+    this.#allowed = new Set(Array.from({ length: 1 + random(5) }, () => random(fakeVocabSize)))
+    for (const id of this.#allowed) words[id >> 5] = (words[id >> 5] ?? 0) | (1 << (id & 31))
+    return true
+  }
+
+  accept(token: number): void {
+    if (this.#allowed?.has(token) === false) throw new Error(`token ${token} was not allowed`)
+    this.#allowed = new Set()
+    this.#state = this.#state * 31 + token + this.#seed
+  }
+}
+
 class Harness {
   now = 0
   readonly model: FakeModel
@@ -68,9 +98,19 @@ class Harness {
     this.scheduler = new Scheduler(options, this.model)
   }
 
-  add(choices: SequenceOptions[], priority = 0, stopAt = -1): Tracked[] {
-    return this.scheduler.add(choices, priority, this.now).map((sequence, i) => {
-      const expected = generateAlone(this.#groups, choices[i] ?? raise('no choice'))
+  /** @param constrain makes a constraint for each choice, the same each time */
+  add(
+    choices: SequenceOptions[],
+    priority = 0,
+    stopAt = -1,
+    constrain?: () => TokenConstraint,
+  ): Tracked[] {
+    const constrained = (options: SequenceOptions) =>
+      constrain === undefined ? options : { ...options, constraint: constrain() }
+    const added = this.scheduler.add(choices.map(constrained), priority, this.now)
+    return added.map((sequence, i) => {
+      const choice = choices[i] ?? raise('no choice')
+      const expected = generateAlone(this.#groups, constrained(choice))
       const stop = expected.indexOf(stopAt)
       const tracked = {
         sequence,
@@ -189,6 +229,7 @@ function runMix(seed: number): Scheduler['counters'] {
       })),
       random(5) === 0 ? random(3) - 1 : 0,
       random(3) === 0 ? 1 + random(fakeVocabSize - 1) : -1,
+      random(3) === 0 ? () => new FakeConstraint(jobSeed) : undefined,
     )
   }
   let left = 3 + random(12)

@@ -1,3 +1,4 @@
+import type { TokenConstraint } from '../grammar/tokenConstraint.ts'
 import type { SlotOptions } from '../native.ts'
 import type { KvGroup } from './pages.ts'
 import { type PageKeys, pageKeysFor } from './prefixCache.ts'
@@ -11,6 +12,8 @@ export interface SequenceOptions {
   slot: SlotOptions
   /** Report log-probabilities of the prompt's own tokens with this many alternatives. */
   promptLogprobs?: number
+  /** Follows this sequence alone. */
+  constraint?: TokenConstraint
   cacheSalt: string
 }
 
@@ -99,6 +102,7 @@ export class Sequence {
       this.tokens = grown
     }
     this.tokens[this.length++] = token
+    this.options.constraint?.accept(token)
   }
 }
 

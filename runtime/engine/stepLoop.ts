@@ -1,12 +1,11 @@
 import type { NativeModel } from '../native.ts'
-import { launchStep, type StepResult } from './launchStep.ts'
+import { type LaunchedStep, launchStep, type StepResult } from './launchStep.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { StepPlan } from './stepPlan.ts'
 
-interface RunningStep {
+interface RunningStep extends LaunchedStep {
   plan: StepPlan
   launchedMs: number
-  result: Promise<StepResult>
 }
 
 export interface StepListener {
@@ -25,16 +24,26 @@ const planAheadMs = 30
 export class StepLoop {
   readonly #native: NativeModel
   readonly #scheduler: Scheduler
+  readonly #vocabSize: number
   readonly #depth: number
   readonly #listener: StepListener
   readonly #steps: RunningStep[] = []
   #isRunning = false
   #lastDoneMs = 0
 
-  /** @param depth steps under way at once */
-  constructor(native: NativeModel, scheduler: Scheduler, depth: number, listener: StepListener) {
+  /**
+   * @param vocabSize tokens a mask speaks of
+   * @param depth steps under way at once
+   */
+  constructor(
+    native: NativeModel,
+    scheduler: Scheduler,
+    { vocabSize, depth }: { vocabSize: number; depth: number },
+    listener: StepListener,
+  ) {
     this.#native = native
     this.#scheduler = scheduler
+    this.#vocabSize = vocabSize
     this.#depth = depth
     this.#listener = listener
   }
@@ -77,15 +86,17 @@ export class StepLoop {
   }
 
   #planAhead(): void {
+    // All results before the first step are taken: its masks can be made.
+    this.#steps[0]?.draw()
     while (this.#steps.length < this.#depth) {
       const before = this.#steps.at(-1)
       if (before !== undefined && before.plan.expectedMs > planAheadMs) return
       const plan = this.#scheduler.plan(performance.now())
       if (plan === null) return
-      const result = launchStep(this.#native, plan)
-      // The loop awaits it later; until then a rejection is not unhandled.
-      result.catch(() => {})
-      this.#steps.push({ plan, launchedMs: performance.now(), result })
+      const launchedMs = performance.now()
+      const step = launchStep(this.#native, plan, this.#vocabSize)
+      this.#steps.push({ plan, launchedMs, ...step })
+      if (before === undefined) step.draw()
     }
   }
 }

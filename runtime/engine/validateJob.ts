@@ -1,6 +1,7 @@
 import {
   EngineError,
   type GenerateJob,
+  type Grammar,
   type SamplingOptions,
   type TextPrompt,
   type ToolDefinition,
@@ -29,6 +30,7 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   }
   if (job.logprobs !== undefined) requireInteger('logprobs.top', job.logprobs.top, 0, 20)
   validateSampling(job.sampling, vocabSize)
+  optionally(job.grammar, grammar => validateGrammar(grammar, job.ignoreEos === true))
   refuseBeyondThisEngine(job)
 }
 
@@ -45,7 +47,6 @@ function validateTools(tools: ToolDefinition[]): void {
 /** What the contract has and this engine does not do. */
 function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void {
   const asked: Record<string, unknown> = {
-    grammar: job.grammar,
     maxReasoningTokens: job.maxReasoningTokens,
     truncatePrompt: job.truncatePrompt || undefined,
     'sampling.dry': sampling.dry,
@@ -110,6 +111,30 @@ const samplingFields: Record<keyof SamplingOptions, true> = {
   logitBias: true,
   seed: true,
   dry: true,
+}
+
+const grammarFields: Record<Grammar['type'], (grammar: Record<string, unknown>) => boolean> = {
+  json_object: () => true,
+  json_schema: ({ schema }) =>
+    typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null),
+  regex: ({ pattern }) => typeof pattern === 'string',
+  choice: ({ choices }) => Array.isArray(choices) && choices.every(c => typeof c === 'string'),
+  gbnf: ({ grammar }) => typeof grammar === 'string',
+  lark: ({ grammar }) => typeof grammar === 'string',
+}
+
+function validateGrammar(grammar: Grammar, ignoreEos: boolean): void {
+  if (!Object.hasOwn(grammarFields, grammar?.type)) {
+    throw invalid(
+      'grammar.type',
+      `is ${grammar?.type}, which this engine does not know`,
+      'unsupported',
+    )
+  }
+  if (!grammarFields[grammar.type](grammar)) {
+    throw invalid('grammar', `of type ${grammar.type} has no well-formed definition`)
+  }
+  if (ignoreEos) throw invalid('ignoreEos', 'cannot be combined with a grammar')
 }
 
 function validatePrompts(prompts: unknown, vocabSize: number): void {

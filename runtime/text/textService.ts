@@ -12,7 +12,7 @@ import {
 } from './textProtocol.ts'
 import type { TextSource } from './textSource.ts'
 import type { EncodeOptions } from './tokenizer.ts'
-import { pieceBytes, tokenFlag } from './tokenPieces.ts'
+import { pieceBytes, type TokenPieces, tokenFlag } from './tokenPieces.ts'
 
 export interface TextLoadOptions {
   source: TextSource
@@ -87,6 +87,11 @@ export class TextService {
   /** Ids of tokens by their text, undefined where there is none. */
   tokenIds(contents: string[], signal?: AbortSignal): Promise<(number | undefined)[]> {
     return this.#calls.call({ op: 'tokenIds', contents }, signal)
+  }
+
+  /** What each token stands for. */
+  get pieces(): TokenPieces {
+    return this.#info.pieces
   }
 
   /** Raw bytes a token adds to a text, a view. */

@@ -28,6 +28,7 @@ export function fakeText(
     promptTokens: async prompt => encode(prompt),
     render: async prompt => JSON.stringify(prompt.messages),
     decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
+    pieces,
     createDetokenizer: options => new Detokenizer(pieces, options),
     tokenBytes: id => pieceBytes(pieces, id),
     isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,

@@ -1,5 +1,7 @@
+import { drawBatch, isConstrained } from '../../runtime/engine/drawBatch.ts'
 import type { KvGroup } from '../../runtime/engine/pages.ts'
 import type { StepPlan } from '../../runtime/engine/stepPlan.ts'
+import type { TokenConstraint } from '../../runtime/grammar/tokenConstraint.ts'
 import type { SampleBatch, SlotOptions, StepBatch } from '../../runtime/native.ts'
 
 /**
@@ -40,17 +42,25 @@ export class FakeModel {
     })
   }
 
-  /** Queues a step; typed arrays are copied. */
+  /** Queues a step; typed arrays are copied. Constrained tokens are drawn when the results before are known. */
   launch(plan: StepPlan): void {
     const batch = structuredClone(plan.batch)
     const sample = structuredClone(plan.sample)
     const { from, to } = structuredClone(plan.copies)
     this.#queue.push(() => {
       this.forward(batch)
-      const tokens = this.sample(sample)
+      const tokens = isConstrained(plan) ? this.#drawConstrained(plan) : this.sample(sample)
       this.copyPages(from, to)
       return tokens
     })
+  }
+
+  #drawConstrained(plan: StepPlan): Int32Array {
+    const { sample, planRows } = drawBatch(plan, fakeVocabSize)
+    const drawn = this.sample(sample)
+    const tokens = new Int32Array(plan.sampled.length).fill(-1)
+    for (const [i, row] of planRows.entries()) tokens[row] = drawn[i] ?? -1
+    return tokens
   }
 
   /** Executes up to and including the oldest step. @returns the tokens it drew */
@@ -80,7 +90,11 @@ export class FakeModel {
       if (state === undefined) throw new Error(`slot ${slot} is not open`)
       const context = this.#logits[sample.rows[i] ?? -1]
       if (context === undefined) throw new Error('a sample names a row without logits')
-      state.last = drawFake(state.options, sample.positions[i] ?? -1, context)
+      const isMasked = sample.masks?.masked[i] === 1
+      const mask = isMasked
+        ? sample.masks?.words.subarray(i * maskWords, (i + 1) * maskWords)
+        : undefined
+      state.last = drawFake(state.options, sample.positions[i] ?? -1, context, mask)
       return state.last
     })
   }
@@ -148,6 +162,7 @@ export function generateAlone(
     maxLength: number
     stopIds: ReadonlySet<number>
     slot: SlotOptions
+    constraint?: TokenConstraint
   },
 ): number[] {
   const tokens = [...options.prompt]
@@ -160,8 +175,12 @@ export function generateAlone(
       }
       states.push(state)
     }
-    const token = drawFake(options.slot, tokens.length, states.at(-1) ?? 0)
+    const mask = new Uint32Array(maskWords)
+    const isMasked = options.constraint?.fill(mask, options.maxLength - tokens.length)
+    const context = states.at(-1) ?? 0
+    const token = drawFake(options.slot, tokens.length, context, isMasked ? mask : undefined)
     tokens.push(token)
+    options.constraint?.accept(token)
     if (options.stopIds.has(token)) break
   }
   return tokens.slice(options.prompt.length)
@@ -169,9 +188,21 @@ export function generateAlone(
 
 export const fakeVocabSize = 40
 
-function drawFake(slot: SlotOptions, position: number, context: number): number {
-  const random = mix(mix(mix(slot.seed, slot.choice), position), context)
-  return (random >>> 0) % fakeVocabSize
+const maskWords = Math.ceil(fakeVocabSize / 32)
+
+function drawFake(
+  slot: SlotOptions,
+  position: number,
+  context: number,
+  mask: Uint32Array | undefined,
+): number {
+  const random = mix(mix(mix(slot.seed, slot.choice), position), context) >>> 0
+  if (mask === undefined) return random % fakeVocabSize
+  const allowed: number[] = []
+  for (let id = 0; id < fakeVocabSize; id++) {
+    if (((mask[id >> 5] ?? 0) >>> (id & 31)) & 1) allowed.push(id)
+  }
+  return allowed[random % allowed.length] ?? -1
 }
 
 function firstVisible(group: KvGroup, position: number): number {

@@ -1,0 +1,68 @@
+import type { SampleBatch, SampleResult } from '../native.ts'
+import type { StepPlan } from './stepPlan.ts'
+
+/** The rows of a step that are still to be drawn, and where their results go. */
+export interface DrawBatch {
+  sample: SampleBatch
+  /** [S] rows of the plan. */
+  planRows: number[]
+}
+
+/** Whether rows of the step can be drawn only once the results of the step before are known. */
+export function isConstrained({ sampled }: StepPlan): boolean {
+  return sampled.some(({ options }) => options.constraint !== undefined)
+}
+
+/**
+ * What a step draws, with the masks of constrained rows. To be called when the results of all earlier steps have been taken, since
+ * masks depend on them; sequences that have ended by then draw nothing.
+ */
+export function drawBatch({ sample, sampled }: StepPlan, vocabSize: number): DrawBatch {
+  const planRows = sampled.flatMap(({ state }, row) => (state === 'finished' ? [] : [row]))
+  const pick = (values: Int32Array) => Int32Array.from(planRows, row => values[row] ?? -1)
+  const { rows, slots, positions } = sample
+  const numWords = Math.ceil(vocabSize / 32)
+  const words = new Uint32Array(planRows.length * numWords)
+  const masked = new Uint8Array(planRows.length)
+  for (const [i, row] of planRows.entries()) {
+    const sequence = sampled[row]
+    if (sequence?.options.constraint === undefined) continue
+    const remaining = sequence.options.maxLength - sequence.length
+    const mask = words.subarray(i * numWords, (i + 1) * numWords)
+    masked[i] = sequence.options.constraint.fill(mask, remaining) ? 1 : 0
+  }
+  return {
+    sample: {
+      rows: pick(rows),
+      slots: pick(slots),
+      positions: pick(positions),
+      ...(masked.includes(1) && { masks: { words, masked } }),
+    },
+    planRows,
+  }
+}
+
+/** The results with one entry for each row of the plan; -1 for those that drew nothing. */
+export function forPlan(
+  result: SampleResult,
+  planRows: number[],
+  { sampled }: StepPlan,
+): SampleResult {
+  const numRows = sampled.length
+  if (planRows.length === numRows) return result
+  const { maxTop } = result
+  const all: SampleResult = {
+    tokens: new Int32Array(numRows).fill(-1),
+    logprobs: new Float32Array(numRows),
+    topIds: new Int32Array(numRows * maxTop).fill(-1),
+    topLogprobs: new Float32Array(numRows * maxTop),
+    maxTop,
+  }
+  for (const [i, row] of planRows.entries()) {
+    all.tokens[row] = result.tokens[i] ?? -1
+    all.logprobs[row] = result.logprobs[i] ?? 0
+    all.topIds.set(result.topIds.subarray(i * maxTop, (i + 1) * maxTop), row * maxTop)
+    all.topLogprobs.set(result.topLogprobs.subarray(i * maxTop, (i + 1) * maxTop), row * maxTop)
+  }
+  return all
+}

@@ -1,0 +1,83 @@
+import type { Automaton } from './automaton.ts'
+import { MatchGraph, type MatchState } from './matchState.ts'
+import { TokenMasks } from './tokenMasks.ts'
+import type { TokenTrie } from './tokenTrie.ts'
+
+/** The vocabulary as matchers see it. */
+export interface MatchVocabulary {
+  trie: TokenTrie
+  vocabSize: number
+  tokenBytes(id: number): Uint8Array
+}
+
+/** A grammar ready for use with a vocabulary; its matchers share what they learn about it. */
+export class CompiledGrammar {
+  readonly graph: MatchGraph
+  readonly masks: TokenMasks
+  readonly vocabulary: MatchVocabulary
+
+  constructor(automaton: Automaton, vocabulary: MatchVocabulary) {
+    this.graph = new MatchGraph(automaton)
+    this.masks = new TokenMasks(this.graph, vocabulary.trie, vocabulary.vocabSize)
+    this.vocabulary = vocabulary
+  }
+}
+
+/** One text on its way through a grammar. */
+export class GrammarMatcher {
+  readonly #grammar: CompiledGrammar
+  #state: MatchState
+
+  constructor(grammar: CompiledGrammar) {
+    this.#grammar = grammar
+    this.#state = grammar.graph.start
+  }
+
+  /** The text may end here. */
+  get canEnd(): boolean {
+    return this.#state.accepts
+  }
+
+  /** Fewest tokens the text still needs. */
+  get distance(): number {
+    return this.#state.distance
+  }
+
+  /** @returns false when the token is not allowed here: the state then stays as it is */
+  accept(token: number): boolean {
+    const { graph, vocabulary } = this.#grammar
+    let state: MatchState | null = this.#state.tokens.get(token) ?? null
+    if (state === null) {
+      const bytes = vocabulary.tokenBytes(token)
+      if (bytes.length === 0) return false
+      state = this.#state
+      for (const byte of bytes) {
+        state = graph.step(state, byte)
+        if (state === null) return false
+      }
+    }
+    this.#state = state
+    return true
+  }
+
+  /**
+   * Sets the bits of the tokens that may come next; of end-of-text tokens those of `endIds`, where the text may end. As
+   * long as the text can still end in time, only tokens after which it still can are allowed.
+   * @param words [ceil(V / 32)], all 0
+   * @param remaining tokens that may still come, this one and that of the end included
+   */
+  fill(words: Uint32Array, remaining: number, endIds: Iterable<number>): void {
+    const { masks } = this.#grammar
+    const state = this.#state
+    // After this token and before that of the end.
+    const room = remaining - 2
+    const maxRise = masks.fill(state, words)
+    if (state.distance + maxRise > room && state.distance < remaining) {
+      words.fill(0)
+      masks.fillNear(state, words, room)
+      if (!state.accepts && words.every(word => word === 0)) masks.fill(state, words)
+    }
+    if (state.accepts)
+      for (const id of endIds) words[id >> 5] = (words[id >> 5] ?? 0) | (1 << (id & 31))
+  }
+}

@@ -1,0 +1,25 @@
+import type { Grammar } from '../../edge/engine.ts'
+import type { TokenPieces } from '../text/tokenPieces.ts'
+import type { Automaton } from './automaton.ts'
+import type { TokenTrie } from './tokenTrie.ts'
+
+/** What the main thread asks of the grammar worker. */
+export type GrammarRequest =
+  | { op: 'vocabulary'; pieces: TokenPieces; vocabSize: number }
+  /** `byteTokens` [256] is 1 for each byte that is a token of its own. */
+  | { op: 'compile'; grammar: Grammar; byteTokens: Uint8Array }
+
+/** The answers, by `op`. */
+export interface GrammarResults {
+  vocabulary: TokenTrie
+  compile: Automaton
+}
+
+export interface GrammarMessage {
+  id: number
+  request: GrammarRequest
+}
+
+export type GrammarReply =
+  | { id: number; value: GrammarResults[keyof GrammarResults] }
+  | { id: number; error: { isGrammarError: boolean; message: string } }

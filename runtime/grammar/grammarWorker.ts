@@ -1,0 +1,33 @@
+/** The grammar thread: compiling a hostile schema or sorting a vocabulary never holds up the event loop of the server. */
+import { type MessagePort, parentPort } from 'node:worker_threads'
+import { compileAutomaton } from './automaton.ts'
+import { GrammarError } from './expr.ts'
+import type { GrammarMessage, GrammarReply, GrammarRequest } from './grammarProtocol.ts'
+import { lowerGrammar } from './lowerGrammar.ts'
+import { buildTokenTrie } from './tokenTrie.ts'
+
+function answer(request: GrammarRequest) {
+  switch (request.op) {
+    case 'vocabulary':
+      return buildTokenTrie(request.pieces, request.vocabSize)
+    case 'compile':
+      return compileAutomaton(lowerGrammar(request.grammar), request.byteTokens)
+  }
+}
+
+function serve(port: MessagePort): void {
+  port.on('message', ({ id, request }: GrammarMessage) => {
+    let reply: GrammarReply
+    try {
+      reply = { id, value: answer(request) }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      // Rules that are nested too deeply for the stack are the grammar's fault as well.
+      const isGrammarError = error instanceof GrammarError || error instanceof RangeError
+      reply = { id, error: { isGrammarError, message } }
+    }
+    port.postMessage(reply)
+  })
+}
+
+if (parentPort) serve(parentPort)

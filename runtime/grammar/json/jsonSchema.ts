@@ -1,0 +1,521 @@
+import type { JsonValue } from '../../../edge/engine.ts'
+import {
+  choice,
+  type Expr,
+  GrammarError,
+  type GrammarRules,
+  never,
+  optional,
+  repeat,
+  rule,
+  seq,
+  text,
+} from '../expr.ts'
+import { areDisjoint } from './disjoint.ts'
+import { mergeSchemas, patternOf, unnamed } from './mergeSchemas.ts'
+import {
+  anyInteger,
+  anyNumber,
+  integerEnds,
+  integersBetween,
+  multiplesBetween,
+  type NumberRange,
+  numbersBetween,
+} from './numbers.ts'
+import { References } from './references.ts'
+import {
+  asSchema,
+  isObject,
+  keywordsOfType,
+  numberOf,
+  type Schema,
+  type SchemaObject,
+  schemaMapOf,
+  schemasOf,
+  stringsOf,
+  type TypeName,
+  typesOf,
+} from './schemaTypes.ts'
+import { anyChar, jsonKey, jsonString, type RuleScope, type StringRules } from './strings.ts'
+import { isValid } from './validValue.ts'
+
+/** White space is at most one space, where people put it. */
+const comma = seq(text(','), optional(text(' ')))
+const colon = seq(text(':'), optional(text(' ')))
+/** Keywords that say what a grammar cannot, or only with an effort nobody has asked for yet. */
+const unsupported = [
+  'not',
+  'if',
+  'contains',
+  'minContains',
+  'dependentRequired',
+  'dependentSchemas',
+  'dependencies',
+  '$dynamicRef',
+  '$recursiveRef',
+]
+const maxDepth = 200
+
+/**
+ * The JSON texts that are valid for a schema (drafts 4 to 2020-12). Objects hold their declared properties in the declared
+ * order, and others only where the schema speaks of them or declares none.
+ * @throws GrammarError that names the place in the schema
+ */
+export function lowerJsonSchema(schema: Schema, prefix = ''): GrammarRules {
+  const lowering = new SchemaLowering(schema, prefix)
+  const root = `${prefix}json`
+  lowering.rules.set(root, lowering.lower(schema, '#', 0))
+  return { root, rules: lowering.rules }
+}
+
+/** Any JSON object. */
+export function lowerJsonObject(): GrammarRules {
+  return lowerJsonSchema({ type: 'object' })
+}
+
+class SchemaLowering {
+  readonly rules = new Map<string, Expr>()
+  readonly #references: References
+  readonly #prefix: string
+  #numRules = 0
+
+  constructor(root: Schema, prefix: string) {
+    this.#references = new References(root)
+    this.#prefix = prefix
+  }
+
+  lower(schema: Schema, path: string, depth: number): Expr {
+    if (depth > maxDepth) throw new GrammarError(`${path} is nested too deeply`)
+    if (schema === true) return this.#anyValue()
+    if (schema === false) return never
+    for (const key of unsupported) {
+      if (schema[key] !== undefined) throw unenforceable(`${path}/${key}`)
+    }
+    const { $ref, allOf, ...rest } = schema
+    if (typeof $ref === 'string') {
+      if (!constrains({ ...rest, ...(allOf !== undefined && { allOf }) }))
+        return this.#reference($ref, depth)
+      const { $ref: _, ...siblings } = schema
+      return this.lower(mergeSchemas(this.#resolve($ref, 0), siblings, path), path, depth + 1)
+    }
+    if (allOf !== undefined) {
+      const merged = schemasOf(allOf, `${path}/allOf`).reduce<Schema>(
+        (all, part) => mergeSchemas(all, this.#flat(part, path, 0), path),
+        rest,
+      )
+      return this.lower(merged, path, depth + 1)
+    }
+    if (schema.const !== undefined || schema.enum !== undefined) return this.#values(schema, path)
+    if (schema.anyOf !== undefined || schema.oneOf !== undefined)
+      return this.#alternatives(schema, path, depth)
+    const types = typesOf(schema, path)
+    if (types === undefined) return this.#anyValue()
+    return choice(...withoutIntegers(types).map(type => this.#typed(type, schema, path, depth)))
+  }
+
+  #typed(type: TypeName, schema: SchemaObject, path: string, depth: number): Expr {
+    switch (type) {
+      case 'null':
+        return text('null')
+      case 'boolean':
+        return choice(text('true'), text('false'))
+      case 'integer':
+      case 'number':
+        return this.#number(type, schema, path)
+      case 'string':
+        return jsonString(stringRules(schema, path), this.#scope())
+      case 'array':
+        return this.#array(schema, path, depth)
+      case 'object':
+        return this.#object(schema, path, depth)
+    }
+  }
+
+  /** The rule of what a reference names, built once, however often and deep it is named. */
+  #reference(ref: string, depth: number): Expr {
+    const name = `${this.#prefix}${ref}`
+    if (!this.rules.has(name)) {
+      this.rules.set(name, never)
+      this.rules.set(name, this.lower(this.#resolve(ref, 0), ref, depth + 1))
+    }
+    return rule(name)
+  }
+
+  #resolve(ref: string, depth: number): Schema {
+    if (depth > maxDepth) throw new GrammarError(`$ref "${ref}" refers to itself`)
+    const schema = this.#references.resolve(ref)
+    const isOnlyRef =
+      isObject(schema) && typeof schema.$ref === 'string' && Object.keys(schema).length === 1
+    return isOnlyRef && typeof schema.$ref === 'string'
+      ? this.#resolve(schema.$ref, depth + 1)
+      : schema
+  }
+
+  /** Without a reference at its top, and without `allOf`. */
+  #flat(schema: Schema, path: string, depth: number): Schema {
+    if (depth > maxDepth) throw new GrammarError(`${path} refers to itself`)
+    if (!isObject(schema)) return schema
+    const { $ref, allOf, ...rest } = schema
+    let flat: Schema = rest
+    if (typeof $ref === 'string')
+      flat = mergeSchemas(this.#flat(this.#resolve($ref, 0), path, depth + 1), flat, path)
+    for (const part of schemasOf(allOf, path))
+      flat = mergeSchemas(flat, this.#flat(part, path, depth + 1), path)
+    return flat
+  }
+
+  #values(schema: SchemaObject, path: string): Expr {
+    const values: JsonValue[] = schema.const !== undefined ? [schema.const] : []
+    if (schema.const === undefined) {
+      if (!Array.isArray(schema.enum)) throw new GrammarError(`${path}/enum must be a list`)
+      values.push(...schema.enum)
+    }
+    const resolve = (ref: string) => this.#references.resolve(ref)
+    const valid = values.filter(value => isValid(schema, value, resolve, path))
+    return choice(...valid.map(writeValue))
+  }
+
+  #alternatives(schema: SchemaObject, path: string, depth: number): Expr {
+    const { anyOf, oneOf, ...rest } = schema
+    const only = anyOf === undefined || oneOf === undefined
+    const key = oneOf === undefined ? 'anyOf' : 'oneOf'
+    const base: Schema = only ? rest : { ...rest, anyOf: anyOf ?? [] }
+    const branches = schemasOf(oneOf ?? anyOf, `${path}/${key}`).map((branch, i) => {
+      const at = `${path}/${key}/${i}`
+      const isPlain = !constrains(rest) && only
+      return { at, schema: isPlain ? branch : mergeSchemas(base, this.#flat(branch, at, 0), at) }
+    })
+    if (oneOf !== undefined) {
+      const flat = branches.map(branch => this.#flat(branch.schema, branch.at, 0))
+      const [i, j] = overlapping(flat)
+      if (i >= 0) {
+        throw new GrammarError(
+          `${path}/oneOf: alternatives ${i} and ${j} may both hold for one value; use anyOf, or tell them apart by a required constant property`,
+        )
+      }
+    }
+    const ways = branches.map(branch => this.lower(branch.schema, branch.at, depth + 1))
+    return choice(...ways)
+  }
+
+  #number(type: 'integer' | 'number', schema: SchemaObject, path: string): Expr {
+    const range = numberRange(schema, path)
+    const isOpen = Object.keys(range).length === 0
+    const step = numberOf(schema, 'multipleOf', path)
+    if (step === undefined) {
+      if (type === 'integer') return isOpen ? anyInteger : integersBetween(...integerEnds(range))
+      return isOpen ? anyNumber : numbersBetween(range)
+    }
+    if (step <= 0) throw new GrammarError(`${path}/multipleOf must be above 0`)
+    if (type === 'number' && /^0\.0*1$|^1e-\d+$/.test(String(step))) {
+      return numbersBetween(range, Math.round(-Math.log10(step)))
+    }
+    if (!Number.isInteger(step) && !(type === 'integer' && Number.isInteger(1 / step))) {
+      throw unenforceable(`${path}/multipleOf ${step}`)
+    }
+    const [low, high] = integerEnds(range)
+    if (!Number.isInteger(step) || step === 1) return integersBetween(low, high)
+    const { define, name } = this.#scope()
+    const multiples = multiplesBetween(low, high, BigInt(step), define, name)
+    if (multiples === undefined) throw unenforceable(`${path}/multipleOf ${step}`)
+    return multiples
+  }
+
+  #array(schema: SchemaObject, path: string, depth: number): Expr {
+    const min = numberOf(schema, 'minItems', path) ?? 0
+    const max = numberOf(schema, 'maxItems', path) ?? Infinity
+    if (schema.uniqueItems === true && max > 1) throw unenforceable(`${path}/uniqueItems`)
+    const isTuple = Array.isArray(schema.items)
+    const first = schemasOf(isTuple ? schema.items : schema.prefixItems, `${path}/prefixItems`)
+    const items = (isTuple ? schema.additionalItems : schema.items) ?? schema.unevaluatedItems
+    const rest = items === undefined ? true : asSchema(items, `${path}/items`)
+    const most = rest === false ? Math.min(max, first.length) : max
+    if (min > most) return never
+    const item = this.#asRule(
+      () => this.lower(rest, `${path}/items`, depth + 1),
+      most > first.length,
+    )
+    const elements = first
+      .slice(0, Math.min(most, first.length))
+      .map((element, i) => this.lower(element, `${path}/prefixItems/${i}`, depth + 1))
+    let tail = repeat(
+      seq(comma, item),
+      Math.max(0, min - Math.max(1, elements.length)),
+      most - Math.max(1, elements.length),
+    )
+    if (most <= elements.length) tail = seq()
+    for (let i = elements.length - 1; i > 0; i--) {
+      const more = seq(comma, elements[i] ?? never, tail)
+      tail = i < min ? more : optional(more)
+    }
+    const all = seq(elements[0] ?? item, tail)
+    const body = most === 0 ? seq() : min > 0 ? all : optional(all)
+    return seq(text('['), body, text(']'))
+  }
+
+  #object(schema: SchemaObject, path: string, depth: number): Expr {
+    const declared = schemaMapOf(schema.properties, `${path}/properties`)
+    const required = new Set(stringsOf(schema.required, `${path}/required`))
+    const patterns = schemaMapOf(schema.patternProperties, `${path}/patternProperties`)
+    for (const name of required) {
+      if (!declared.has(name)) declared.set(name, unnamed(schema, name, path))
+    }
+    const names =
+      schema.propertyNames === undefined
+        ? true
+        : this.#flat(asSchema(schema.propertyNames, `${path}/propertyNames`), path, 0)
+    const resolve = (ref: string) => this.#references.resolve(ref)
+    const members: Member[] = []
+    for (const [name, own] of declared) {
+      const at = `${path}/properties/${name}`
+      const isRequired = required.has(name)
+      if (!isValid(names, name, resolve, at)) {
+        if (isRequired) return never
+        continue
+      }
+      const value = this.#withPatterns(name, own, patterns, path)
+      const expr = seq(
+        text(JSON.stringify(name)),
+        colon,
+        this.#asRule(() => this.lower(value, at, depth + 1), true),
+      )
+      members.push({ expr, isRequired })
+    }
+    const extra = this.#extraMember(schema, [...declared.keys()], patterns, names, path, depth)
+    const least = numberOf(schema, 'minProperties', path) ?? 0
+    const most = numberOf(schema, 'maxProperties', path) ?? Infinity
+    return seq(text('{'), this.#members(members, extra, least, most), text('}'))
+  }
+
+  #withPatterns(name: string, schema: Schema, patterns: Map<string, Schema>, path: string): Schema {
+    let all = schema
+    for (const [pattern, value] of patterns) {
+      if (!patternOf(pattern, path).test(name)) continue
+      const isSame = isObject(all) && isObject(value) && all === value
+      if (!isSame) all = mergeSchemas(this.#flat(all, path, 0), this.#flat(value, path, 0), path)
+    }
+    return all
+  }
+
+  /** A property that is not declared, of any name that may be. */
+  #extraMember(
+    schema: SchemaObject,
+    declared: string[],
+    patterns: Map<string, Schema>,
+    names: Schema,
+    path: string,
+    depth: number,
+  ): Expr | undefined {
+    if (names === false) return undefined
+    const nameRules = names === true ? {} : this.#nameRules(names, path)
+    const ways: Expr[] = []
+    for (const [pattern, value] of patterns) {
+      const rules = { ...nameRules, patterns: [...(nameRules.patterns ?? []), pattern] }
+      const others = { names: declared, patterns: [...patterns.keys()].filter(p => p !== pattern) }
+      const key = jsonKey(rules, others, this.#scope())
+      ways.push(
+        seq(key, colon, this.lower(value, `${path}/patternProperties/${pattern}`, depth + 1)),
+      )
+    }
+    const others = schema.additionalProperties ?? schema.unevaluatedProperties
+    const isOpen =
+      others === undefined ? declared.length === 0 && patterns.size === 0 : others !== false
+    if (isOpen) {
+      const key = jsonKey(
+        nameRules,
+        { names: declared, patterns: [...patterns.keys()] },
+        this.#scope(),
+      )
+      const value = others === undefined ? true : asSchema(others, `${path}/additionalProperties`)
+      ways.push(seq(key, colon, this.lower(value, `${path}/additionalProperties`, depth + 1)))
+    }
+    return ways.length === 0 ? undefined : this.#asRule(() => choice(...ways), true)
+  }
+
+  #nameRules(names: SchemaObject, path: string): StringRules {
+    const at = `${path}/propertyNames`
+    if (names.enum !== undefined || names.const !== undefined) {
+      const listed = names.const === undefined ? names.enum : [names.const]
+      const escaped = stringsOf(listed, at).map(name =>
+        name.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'),
+      )
+      return { patterns: [`^(${escaped.join('|')})$`] }
+    }
+    for (const key of Object.keys(names)) {
+      if (
+        key !== 'type' &&
+        !keywordsOfType.string.includes(key) &&
+        constrains({ [key]: names[key] ?? null })
+      ) {
+        throw unenforceable(`${at}/${key}`)
+      }
+    }
+    return stringRules(names, at)
+  }
+
+  /**
+   * The members of an object in order, each in or out if it may be, then others. Rules (i, isFirst, number so far), so that the
+   * choices do not multiply.
+   */
+  #members(members: Member[], extra: Expr | undefined, least: number, most: number): Expr {
+    const numRequired = members.filter(m => m.isRequired).length
+    const counts =
+      least > numRequired || most < members.length || (extra !== undefined && most < Infinity)
+    const made = new Map<string, Expr>()
+    const requiredFrom = members.map((_, i) => members.slice(i).filter(m => m.isRequired).length)
+    const from = (i: number, isFirst: boolean, count: number): Expr => {
+      if (counts && count + (requiredFrom[i] ?? 0) > most) return never
+      const key = `${i} ${isFirst} ${counts ? count : ''}`
+      const known = made.get(key)
+      if (known !== undefined) return known
+      const name = `${this.#prefix}members ${this.#numRules++}`
+      made.set(key, rule(name))
+      const member = members[i]
+      if (member === undefined) {
+        this.rules.set(name, this.#extras(extra, isFirst, Math.max(0, least - count), most - count))
+      } else {
+        const taken = seq(...(isFirst ? [] : [comma]), member.expr, from(i + 1, false, count + 1))
+        this.rules.set(name, member.isRequired ? taken : choice(taken, from(i + 1, isFirst, count)))
+      }
+      return rule(name)
+    }
+    return from(0, true, 0)
+  }
+
+  #extras(extra: Expr | undefined, isFirst: boolean, least: number, most: number): Expr {
+    if (extra === undefined || most <= 0) return least > 0 ? never : seq()
+    if (!isFirst) return repeat(seq(comma, extra), least, most)
+    const all = seq(extra, repeat(seq(comma, extra), Math.max(0, least - 1), most - 1))
+    return least > 0 ? all : optional(all)
+  }
+
+  #anyValue(): Expr {
+    const name = `${this.#prefix}any`
+    if (!this.rules.has(name)) {
+      const any = rule(name)
+      const string = rule(`${name} string`)
+      const member = seq(string, colon, any)
+      this.rules.set(`${name} string`, seq(text('"'), repeat(anyChar, 0), text('"')))
+      this.rules.set(
+        name,
+        choice(
+          text('null'),
+          text('true'),
+          text('false'),
+          anyNumber,
+          string,
+          seq(text('['), optional(seq(any, repeat(seq(comma, any), 0))), text(']')),
+          seq(text('{'), optional(seq(member, repeat(seq(comma, member), 0))), text('}')),
+        ),
+      )
+    }
+    return rule(name)
+  }
+
+  #asRule(make: () => Expr, isUsed: boolean): Expr {
+    if (!isUsed) return never
+    const expr = make()
+    if (expr.kind === 'rule') return expr
+    const { define, name } = this.#scope()
+    define(name, expr)
+    return rule(name)
+  }
+
+  #scope(): RuleScope {
+    return {
+      name: `${this.#prefix}part ${this.#numRules++}`,
+      define: (name, expr) => this.rules.set(name, expr),
+    }
+  }
+}
+
+interface Member {
+  /** With its name. */
+  expr: Expr
+  isRequired: boolean
+}
+
+function writeValue(value: JsonValue): Expr {
+  if (Array.isArray(value)) {
+    return seq(
+      text('['),
+      ...value.flatMap((v, i) => [...(i > 0 ? [comma] : []), writeValue(v)]),
+      text(']'),
+    )
+  }
+  if (!isObject(value)) return text(JSON.stringify(value))
+  const members = Object.entries(value).flatMap(([key, v], i) => [
+    ...(i > 0 ? [comma] : []),
+    text(JSON.stringify(key)),
+    colon,
+    writeValue(v),
+  ])
+  return seq(text('{'), ...members, text('}'))
+}
+
+function stringRules(schema: SchemaObject, path: string): StringRules {
+  const minLength = numberOf(schema, 'minLength', path)
+  const maxLength = numberOf(schema, 'maxLength', path)
+  for (const pattern of stringsOf(schema.pattern, `${path}/pattern`))
+    patternOf(pattern, `${path}/pattern`)
+  return {
+    patterns: stringsOf(schema.pattern, `${path}/pattern`),
+    ...(typeof schema.format === 'string' && { format: schema.format }),
+    ...(minLength !== undefined && { minLength }),
+    ...(maxLength !== undefined && { maxLength }),
+  }
+}
+
+function numberRange(schema: SchemaObject, path: string): NumberRange {
+  const range: NumberRange = {}
+  for (const key of ['minimum', 'maximum'] as const) {
+    const value = numberOf(schema, key, path)
+    const exclusive = key === 'minimum' ? 'exclusiveMinimum' : 'exclusiveMaximum'
+    // Draft 4 says with a boolean whether the end belongs to the range.
+    if (typeof schema[exclusive] === 'boolean') {
+      if (value !== undefined) range[schema[exclusive] ? exclusive : key] = value
+      continue
+    }
+    if (value !== undefined) range[key] = value
+    const excluded = numberOf(schema, exclusive, path)
+    if (excluded !== undefined) range[exclusive] = excluded
+  }
+  return range
+}
+
+function withoutIntegers(types: TypeName[]): TypeName[] {
+  return types.includes('number') ? types.filter(type => type !== 'integer') : types
+}
+
+const constraining = new Set([
+  'type',
+  'enum',
+  'const',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  '$ref',
+  'uniqueItems',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+  ...unsupported,
+  ...Object.values(keywordsOfType).flat(),
+])
+
+/** Whether a schema says anything beyond notes for readers. */
+function constrains(schema: SchemaObject): boolean {
+  return Object.keys(schema).some(key => constraining.has(key))
+}
+
+function overlapping(schemas: Schema[]): [number, number] {
+  for (const [i, a] of schemas.entries()) {
+    for (const [j, b] of schemas.entries()) {
+      if (i < j && !areDisjoint(a, b)) return [i, j]
+    }
+  }
+  return [-1, -1]
+}
+
+function unenforceable(what: string): GrammarError {
+  return new GrammarError(`${what} cannot be enforced`)
+}

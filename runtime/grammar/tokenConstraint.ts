@@ -1,0 +1,12 @@
+/** What the next token of a sequence may be; it follows the sequence token by token. */
+export interface TokenConstraint {
+  /**
+   * Sets the bit of each token that may come next.
+   * @param words [ceil(V / 32)], all 0
+   * @param remaining tokens that may still come, this one included
+   * @returns false, and no bits, when all may
+   */
+  fill(words: Uint32Array, remaining: number): boolean
+  /** Takes the next token. */
+  accept(token: number): void
+}
