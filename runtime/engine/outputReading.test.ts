@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { ChatPrompt, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
 import { collectEvents, fakeEngine, fakeText } from '../../test/support/fakeEngine.ts'
+import { TextService } from '../text/textService.ts'
 import { TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
-import { outputReading } from './outputReading.ts'
+import { ChoiceOutput } from './choiceOutput.ts'
+import { jobReading, outputReading } from './outputReading.ts'
 
 /** Ids below 128 are ASCII characters, but for 0, which ends a text; then come control tokens. */
 const controls = ['<tool_call>', '</tool_call>', '<think>', '</think>', '<|other|>']
@@ -227,6 +230,33 @@ describe('reading outputs', () => {
     const withoutTop = await say(output)
     expect(summary(withoutTop)).toEqual(summary(events))
   })
+})
+
+test('control tokens of a real tokenizer reach the parser, and only those that mark something', async () => {
+  const dir = join(import.meta.dirname, '../../test/goldens/gemma4-e4b')
+  const service = await TextService.load({ source: { kind: 'folder', dir } })
+  const job: GenerateJob = {
+    model: 'default',
+    prompt: { kind: 'chat', messages: [], tools: [now] },
+    n: 1,
+    sampling: {},
+    stop: [],
+  }
+  const reader = jobReading(job, await outputReading(service, {}))
+  if (reader === undefined) throw new Error('nothing is read')
+  const output = new ChoiceOutput(
+    service.createDetokenizer({ skipSpecialTokens: true, keep: reader.keep }),
+    { stops: [], parser: reader.createParser('<|turn>model\n') },
+  )
+  const said =
+    '<|channel>thought\nhm\n<channel|>Hi<turn|><|tool_call>call:now{a:<|"|>b<|"|>}<tool_call|>'
+  const ids = await service.encode(said, { addSpecialTokens: false })
+  await service.close()
+  expect(ids.filter(id => service.isSpecial(id))).toHaveLength(7)
+  const deltas = [...[...ids].flatMap(id => output.push(id)), ...output.flush()]
+  const joined = (kind: string) =>
+    deltas.map(d => (d.kind !== kind ? '' : d.kind === 'call' ? d.arguments : d.text)).join('')
+  expect(['reasoning', 'text', 'call'].map(joined)).toEqual(['hm', 'Hi', '{"a": "b"}'])
 })
 
 function listed(events: readonly GenerateEvent[]): number[] {

@@ -29,9 +29,9 @@ export interface HarmonyOptions {
  */
 export function* harmonyOutput(tape: Tape, options: HarmonyOptions): Wait<void> {
   const { tools, promptTail } = options
-  const open = promptTail.slice(promptTail.lastIndexOf('<|start|>') + 1)
-  const at = open.lastIndexOf('<|message|>')
-  if (at >= 0) yield* body(tape, kindOf(readHeader(open.slice(0, at)), options))
+  const message = promptTail.slice(promptTail.lastIndexOf('<|start|>') + 1)
+  const headerEnd = message.lastIndexOf('<|message|>')
+  if (headerEnd >= 0) yield* body(tape, kindOf(readHeader(message.slice(0, headerEnd)), options))
   while ((yield* tape.peek()) !== '') {
     if (yield* endOfMessage(tape)) {
       tape.skip()

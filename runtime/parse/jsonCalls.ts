@@ -35,7 +35,9 @@ export function* jsonCalls(tape: Tape, tools: DeclaredTools, close = ''): Wait<v
 function* jsonCall(tape: Tape, tools: DeclaredTools): Wait<void> {
   yield* tape.expect('{')
   let call: CallWriter | undefined
-  let args = ''
+  /** Arguments that stand before the name. */
+  let early: string | undefined
+  let isEnded = false
   do {
     yield* tape.skipSpace()
     const key = yield* memberKey(tape)
@@ -43,27 +45,31 @@ function* jsonCall(tape: Tape, tools: DeclaredTools): Wait<void> {
       yield* tape.expect('"')
       call = new CallWriter(tape, yield* toolName(tape, tools))
       yield* tape.expect('"')
-      if (args !== '') call.end(args)
-    } else if (argumentKeys.has(key) && args === '') {
-      if ((yield* tape.peek()) !== '{') throw new MalformedCall()
-      if (call === undefined) {
-        yield* scanJson(tape, json => {
-          args += json
-        })
-      } else {
-        yield* jsonArguments(tape, call)
-        args = 'streamed'
-        call.end()
-      }
+      if (early !== undefined) call.end(early)
+      isEnded = early !== undefined
+    } else if (argumentKeys.has(key) && call === undefined && early === undefined) {
+      early = yield* jsonObject(tape)
+    } else if (argumentKeys.has(key) && call !== undefined && !isEnded) {
+      yield* jsonArguments(tape, call)
+      call.end()
+      isEnded = true
     } else if (otherKeys.has(key)) yield* scanJson(tape, () => {})
     else throw new MalformedCall()
     yield* tape.skipSpace()
   } while (yield* tape.take(','))
   if (call === undefined) throw new MalformedCall()
-  if (args === '') {
-    if (!(yield* tape.lookingAt('}'))) throw new MalformedCall()
-    call.end('{}')
-  }
+  if (isEnded) return
+  if (!(yield* tape.lookingAt('}'))) throw new MalformedCall()
+  call.end('{}')
+}
+
+function* jsonObject(tape: Tape): Wait<string> {
+  if ((yield* tape.peek()) !== '{') throw new MalformedCall()
+  let text = ''
+  yield* scanJson(tape, json => {
+    text += json
+  })
+  return text
 }
 
 function* memberKey(tape: Tape): Wait<string> {
