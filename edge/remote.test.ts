@@ -1,15 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { Accepted, GenerateEvent, GenerateJob } from './engine.ts'
+import { textJob as job } from '../test/support/textJob.ts'
+import type { Accepted, GenerateEvent } from './engine.ts'
 import { type EngineFetch, RemoteEngine, type RemoteEngineOptions } from './remote.ts'
 import { scriptedModel } from './scriptedEngine.ts'
 
-const job: GenerateJob = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['hi'] },
-  n: 1,
-  sampling: {},
-  stop: [],
-}
 const head = {
   jobId: 'j',
   model: 'm',

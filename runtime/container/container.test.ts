@@ -3,16 +3,11 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createScriptedEngine, type ScriptedOptions } from '../../edge/scriptedEngine.ts'
+import { talk } from '../../test/support/talk.ts'
+import { textJob as job } from '../../test/support/textJob.ts'
 import { type Listener, listen } from '../host/listen.ts'
 import { createContainerApp } from './containerApp.ts'
 
-const job = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['hi'] },
-  n: 1,
-  sampling: {},
-  stop: [],
-}
 const endless = { ...job, ignoreEos: true, maxTokens: 4000 }
 
 const open: Listener[] = []
@@ -51,21 +46,6 @@ const lines = (text: string) =>
     .split('\n')
     .filter(Boolean)
     .map(line => JSON.parse(line))
-
-async function raw(port: number, text: string | string[]): Promise<[Socket, () => string]> {
-  const socket = connect(port, '127.0.0.1')
-  let received = ''
-  socket.on('data', data => {
-    received += data
-  })
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  for (const part of [text].flat()) {
-    socket.write(part)
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  return [socket, () => received]
-}
 
 function http2Post(session: ClientHttp2Session, body: unknown) {
   const stream = session.request({ ':method': 'POST', ':path': '/engine/generate' })
@@ -173,7 +153,7 @@ describe('callers that leave', () => {
     const { engine, listener } = await container(slow)
     const body = JSON.stringify(endless)
     const head = `POST /engine/generate HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`
-    const [socket, received] = await raw(listener.port, head + body)
+    const { socket, received } = talk(listener.port, head + body)
     await until(() => received().includes('"text"'))
     leave(socket)
     await until(() => engine.numAborted === 1 && listener.numConnections === 0)

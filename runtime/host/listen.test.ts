@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
 import https from 'node:https'
-import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../../test/http/httpSuite.ts'
 import { selfSigned } from '../../test/http/selfSigned.ts'
+import { talk } from '../../test/support/talk.ts'
 import type { Callers } from './httpServers.ts'
 import { type Address, type Listener, listen } from './listen.ts'
 
@@ -29,22 +30,6 @@ async function counting(address: Partial<Address> = {}): Promise<Listener> {
   return listener
 }
 
-/** A connection of a client that writes its own HTTP. */
-async function raw(port: number, ...parts: string[]): Promise<[Socket, () => string]> {
-  const socket = connect(port, '127.0.0.1')
-  let received = ''
-  socket.on('data', data => {
-    received += data
-  })
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  for (const part of parts) {
-    socket.write(part)
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  return [socket, () => received]
-}
-
 async function http2Post(session: ClientHttp2Session, body: string): Promise<string> {
   const stream = session.request({ ':method': 'POST', ':path': '/' })
   stream.end(body)
@@ -55,7 +40,11 @@ describe('one port', () => {
   test('HTTP/1.1, however slowly it begins, many requests on a connection', async () => {
     const { port } = await counting()
     const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
-    const [socket, received] = await raw(port, ...request.slice(0, 5), request.slice(5))
+    const { socket, received } = talk(port)
+    for (const part of [...request.slice(0, 5), request.slice(5)]) {
+      socket.write(part)
+      await sleep(10)
+    }
     socket.write(request)
     await eventually(() => received().split('0 bytes').length === 3)
     socket.destroy()
@@ -98,7 +87,7 @@ describe('one port', () => {
       'HTTP2-Settings: AAMAAABkAAQAAP__',
       `Content-Length: ${body.length}`,
     ]
-    const [socket, received] = await raw(port, `${head.join('\r\n')}\r\n\r\n${body}`)
+    const { socket, received } = talk(port, `${head.join('\r\n')}\r\n\r\n${body}`)
     await eventually(() => received().endsWith('150000 bytes'))
     expect(received()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     socket.destroy()
@@ -106,19 +95,20 @@ describe('one port', () => {
 
   test('nonsense is a 400, and a client that says nothing leaves nothing behind', async () => {
     const listener = await counting()
-    const [, received] = await raw(listener.port, 'nonsense\r\n\r\n')
+    const { received } = talk(listener.port, 'nonsense\r\n\r\n')
     await eventually(() => received().startsWith('HTTP/1.1 400'))
-    const [silent] = await raw(listener.port, 'P')
-    silent.end()
+    const { socket } = talk(listener.port, 'P')
+    await eventually(() => listener.numConnections === 1)
+    socket.end()
     await eventually(() => listener.numConnections === 0)
   })
 
   test('close does not wait for a connection that has asked for nothing', async () => {
     const listener = await counting()
-    const [silent] = await raw(listener.port)
-    const gone = once(silent, 'close')
+    const { closed } = talk(listener.port)
+    await eventually(() => listener.numConnections === 1)
     await listener.close(60_000)
-    await gone
+    await closed
   })
 })
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { textJob } from '../support/textJob.ts'
 import { chatRequest, type Running, startListening, tinyModel } from './command.ts'
 
 const full = process.env.MISTRALRS_TEST_FULL === '1'
@@ -19,17 +20,10 @@ const chat = {
   lastLine: /^data: \[DONE\]$/,
   refusal: { error: { code: 'server_shutting_down' } },
 }
-const job = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['Hello'] },
-  n: 1,
-  sampling: {},
-  stop: [],
-}
 const generate = {
   path: '/engine/generate',
-  long: post({ ...job, n: 8, maxTokens: 1900, ignoreEos: true, logprobs: { top: 20 } }),
-  short: post({ ...job, maxTokens: 2 }),
+  long: post({ ...textJob, n: 8, maxTokens: 1900, ignoreEos: true, logprobs: { top: 20 } }),
+  short: post({ ...textJob, maxTokens: 2 }),
   lastLine: /"kind":"usage"/,
   refusal: { error: { kind: 'draining' } },
 }

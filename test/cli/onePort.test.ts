@@ -3,6 +3,7 @@ import http, { type IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { textJob } from '../support/textJob.ts'
 import { type Running, startListening, tinyModel } from './command.ts'
 
 const started: (Running & { url: string })[] = []
@@ -22,19 +23,16 @@ afterAll(() => {
 
 const padding = 'x'.repeat(150_000)
 const chat = { model: 'default', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 }
-const job = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['Hi'] },
-  n: 1,
-  sampling: {},
-  stop: [],
-  maxTokens: 1,
-}
 
 describe.each([
   ['serve', '/v1/chat/completions', { ...chat, user: padding }, /chat\.completion/],
   ['edge', '/v1/chat/completions', { ...chat, user: padding }, /chat\.completion/],
-  ['container', '/engine/generate', { ...job, requestId: padding }, /"kind":"usage"/],
+  [
+    'container',
+    '/engine/generate',
+    { ...textJob, maxTokens: 1, requestId: padding },
+    /"kind":"usage"/,
+  ],
 ])('the port of %s', (command, path, body, expected) => {
   const json = JSON.stringify(body)
 

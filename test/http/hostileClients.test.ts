@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
@@ -7,17 +7,12 @@ import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import type { Callers } from '../../runtime/host/httpServers.ts'
 import { listen } from '../../runtime/host/listen.ts'
+import { talk } from '../support/talk.ts'
+import { textJob } from '../support/textJob.ts'
 import { appDefaults } from './deployment.ts'
 import { cleanups, counts, expectNothingLeft } from './faultDeployment.ts'
 import { eventually, post } from './httpSuite.ts'
 
-const job = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['hi'] },
-  n: 1,
-  sampling: {},
-  stop: [],
-}
 const targets = {
   'an edge': {
     callers: 'clients' as Callers,
@@ -29,8 +24,8 @@ const targets = {
   'a container': {
     callers: 'edges' as Callers,
     path: '/engine/generate',
-    short: { ...job, maxTokens: 2 },
-    stream: { ...job, maxTokens: 4000, ignoreEos: true },
+    short: { ...textJob, maxTokens: 2 },
+    stream: { ...textJob, maxTokens: 4000, ignoreEos: true },
     app: (engine: ReturnType<typeof createScriptedEngine>) =>
       createContainerApp(engine, {
         limits: appDefaults.limits,
@@ -61,19 +56,6 @@ async function start({
   expectNothingLeft('the server', async () => ({ ...counts(listener), jobs: engine.numActive }))
   const { port } = listener
   return { engine, port, path, short, stream }
-}
-
-/** Opens a connection, writes to it, and collects what comes back until it is closed. */
-function talk(port: number, ...parts: string[]) {
-  const socket = connect(port, '127.0.0.1')
-  let received = ''
-  socket.on('data', data => {
-    received += data
-  })
-  socket.on('error', () => {})
-  for (const part of parts) socket.write(part)
-  const closed = new Promise<string>(resolve => socket.once('close', () => resolve(received)))
-  return { socket, closed, received: () => received }
 }
 
 const head = (path: string, ...lines: string[]) =>
