@@ -35,8 +35,9 @@ export class LineSplitter {
     return text.split('\n')
   }
 
+  /** A copy: a part of a chunk would keep the whole buffer it came in alive. */
   #keep(part: Uint8Array): void {
-    this.#partial.push(part)
+    this.#partial.push(new Uint8Array(part))
     this.#partialBytes += part.length
   }
 

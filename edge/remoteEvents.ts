@@ -9,6 +9,8 @@ const MAX_LINE_BYTES = 32 * 2 ** 20
 /** How long to wait for the end of a body that has said all; a connection that is cut off cannot be used again. */
 const END_GRACE_MS = 1000
 
+const LOST = 'The connection to the engine was lost.'
+
 /** The lines of a response body, as many at a time as have arrived. */
 export class LineReader {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
@@ -75,7 +77,7 @@ export async function openEventStream(
 function lost(cause?: unknown): never {
   // A limit that was exceeded or bytes that are not text will be so again.
   if (cause instanceof RangeError) throw unavailable('The engine sent a line that is too long.')
-  throw new ConnectionError('The connection to the engine was lost.', cause)
+  throw new ConnectionError(LOST, cause)
 }
 
 export interface RemoteEventStreamOptions {
@@ -98,6 +100,10 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
   #seq: number
   #ended = false
   #taken = false
+  /** When the reader began to wait for lines; undefined while it does not. */
+  #waitingSinceMs: number | undefined
+  #silence: ReturnType<typeof setTimeout> | undefined
+  #isLost = false
 
   constructor(options: RemoteEventStreamOptions) {
     this.#options = options
@@ -127,31 +133,36 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
   }
 
   async #next(): Promise<GenerateEvent[] | undefined> {
+    if (!this.#ended) this.#silence ??= setTimeout(this.#watchSilence, this.#options.lostAfterMs)
     while (!this.#ended) {
       let lines: string[] | undefined
+      this.#waitingSinceMs = performance.now()
       try {
-        lines = await this.#nextLines()
+        lines = await this.#options.lines.next()
       } catch {
-        return this.#fail('The connection to the engine was lost.')
+        return this.#fail(LOST)
       }
+      this.#waitingSinceMs = undefined
       if (this.#ended) break
-      if (lines === undefined) return this.#fail('The engine ended its answer early.')
+      if (lines === undefined) {
+        return this.#fail(this.#isLost ? LOST : 'The engine ended its answer early.')
+      }
       const events = this.#parse(lines)
       if (events.length > 0) return events
     }
     return undefined
   }
 
-  /** Rejects after a silence that only a lost engine keeps. */
-  async #nextLines(): Promise<string[] | undefined> {
-    const { lines, lostAfterMs } = this.#options
-    const { promise: silence, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(reject, lostAfterMs)
-    try {
-      return await Promise.race([lines.next(), silence])
-    } finally {
-      clearTimeout(timer)
+  /** Ends the run after a silence that only a lost engine keeps. One timer that looks back, rather than one per read. */
+  readonly #watchSilence = () => {
+    const { lostAfterMs, lines } = this.#options
+    const silentMs = performance.now() - (this.#waitingSinceMs ?? performance.now())
+    if (silentMs < lostAfterMs) {
+      this.#silence = setTimeout(this.#watchSilence, lostAfterMs - silentMs)
+      return
     }
+    this.#isLost = true
+    lines.cancel()
   }
 
   /** Up to the event that ends the run; what cannot be read becomes that event. */
@@ -186,6 +197,7 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
+    clearTimeout(this.#silence)
     this.#options.release()
   }
 

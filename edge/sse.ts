@@ -46,6 +46,8 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
   let timer: ReturnType<typeof setTimeout> | undefined
   let lastWriteMs = performance.now()
   let ended = false
+  /** A reader that lags has data to read, which is sign of life enough. */
+  let isReaderWaiting = false
 
   const end = (how: RequestEnd) => {
     if (ended) return
@@ -63,7 +65,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     const idleMs = performance.now() - lastWriteMs
     const due = idleMs >= options.keepAliveMs
     if (due) {
-      if ((controller.desiredSize ?? 0) > 0) controller.enqueue(keepAliveFrame)
+      if (isReaderWaiting) controller.enqueue(keepAliveFrame)
       lastWriteMs = performance.now()
     }
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
@@ -80,34 +82,40 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     }
   }
 
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      const first = encoder.begin?.() ?? ''
-      if (first !== '') controller.enqueue(utf8.encode(first))
-      timer = setTimeout(keepAlive, options.keepAliveMs, controller)
-    },
-    async pull(controller) {
-      for (;;) {
-        const frames = await nextFrames()
-        if (encoder.end !== undefined && !run.aborted) {
-          await options.beforeEnd?.().catch(error => options.onError(error))
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const first = encoder.begin?.() ?? ''
+        if (first !== '') controller.enqueue(utf8.encode(first))
+        timer = setTimeout(keepAlive, options.keepAliveMs, controller)
+      },
+      async pull(controller) {
+        isReaderWaiting = true
+        for (;;) {
+          const frames = await nextFrames()
+          if (encoder.end !== undefined && !run.aborted) {
+            await options.beforeEnd?.().catch(error => options.onError(error))
+          }
+          if (ended) return
+          if (frames !== '') {
+            isReaderWaiting = false
+            controller.enqueue(utf8.encode(frames))
+            lastWriteMs = performance.now()
+          }
+          if (encoder.end !== undefined) {
+            end(run.aborted ? 'client_disconnected' : encoder.end)
+            controller.close()
+            return
+          }
+          if (frames !== '') return
         }
-        if (ended) return
-        if (frames !== '') {
-          controller.enqueue(utf8.encode(frames))
-          lastWriteMs = performance.now()
-        }
-        if (encoder.end !== undefined) {
-          end(run.aborted ? 'client_disconnected' : encoder.end)
-          controller.close()
-          return
-        }
-        if (frames !== '') return
-      }
+      },
+      cancel() {
+        end('client_disconnected')
+      },
     },
-    cancel() {
-      end('client_disconnected')
-    },
-  })
+    // Nothing is made ahead of the reader: what waits for a client that has stopped reading is memory.
+    { highWaterMark: 0 },
+  )
   return new Response(body, { headers: SSE_HEADERS })
 }

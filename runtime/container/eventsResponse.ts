@@ -35,6 +35,7 @@ export async function eventsResponse(
   const { events, ...head } = accepted
   const iterator = events[Symbol.asyncIterator]()
   let begun = false
+  let isReaderWaiting = false
   let lastWriteMs = performance.now()
 
   /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
@@ -43,41 +44,47 @@ export async function eventsResponse(
     const due = idleMs >= keepAliveMs
     if (due) {
       // A reader that lags has data to read, which is sign of life enough.
-      if ((stream.desiredSize ?? 0) > 0) stream.enqueue(KEEP_ALIVE)
+      if (isReaderWaiting) stream.enqueue(KEEP_ALIVE)
       lastWriteMs = performance.now()
     }
     timer = setTimeout(keepAlive, keepAliveMs - (due ? 0 : idleMs), stream)
   }
 
-  const body = new ReadableStream<Uint8Array>({
-    async pull(stream) {
-      if (!begun) {
-        begun = true
-        stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
-        timer = setTimeout(keepAlive, keepAliveMs, stream)
-        return
-      }
-      const { done, value } = await iterator.next().catch((error: unknown) => {
-        // Whatever broke after the caller left is a consequence of that.
-        if (ended) return { done: true as const, value: undefined }
-        end()
-        throw error
-      })
-      if (ended) return
-      if (done) {
-        end()
-        stream.close()
-        return
-      }
-      stream.enqueue(utf8.encode(encodeEvents(value)))
-      lastWriteMs = performance.now()
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(stream) {
+        if (!begun) {
+          begun = true
+          stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
+          timer = setTimeout(keepAlive, keepAliveMs, stream)
+          return
+        }
+        isReaderWaiting = true
+        const { done, value } = await iterator.next().catch((error: unknown) => {
+          // Whatever broke after the caller left is a consequence of that.
+          if (ended) return { done: true as const, value: undefined }
+          end()
+          throw error
+        })
+        if (ended) return
+        if (done) {
+          end()
+          stream.close()
+          return
+        }
+        isReaderWaiting = false
+        stream.enqueue(utf8.encode(encodeEvents(value)))
+        lastWriteMs = performance.now()
+      },
+      cancel() {
+        abort()
+        // Settles a generator that is parked between two steps.
+        iterator.return?.().catch(() => {})
+      },
     },
-    cancel() {
-      abort()
-      // Settles a generator that is parked between two steps.
-      iterator.return?.().catch(() => {})
-    },
-  })
+    // Nothing is made ahead of the reader: what waits for one that has stopped reading is memory.
+    { highWaterMark: 0 },
+  )
   return new Response(body, {
     headers: { 'content-type': NDJSON_TYPE, 'cache-control': 'no-store' },
   })

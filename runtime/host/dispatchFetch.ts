@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { EngineRequest, EngineResponse } from '../../edge/remote.ts'
+import { AnswerBody } from './answerBody.ts'
 
 /**
  * One request over undici, whose answer is read no faster than it is asked for. undici's own `fetch` and `request` read
@@ -14,7 +15,7 @@ export function dispatchFetch(
   const { pathname, search } = new URL(url)
   return new Promise((resolve, reject) => {
     let exchange: Dispatcher.DispatchController | undefined
-    let stream: ReadableStreamDefaultController<Uint8Array> | undefined
+    let answer: AnswerBody | undefined
     const abort = () => {
       const error = new Error('The request was aborted.', { cause: signal.reason })
       reject(error)
@@ -32,34 +33,21 @@ export function dispatchFetch(
         onResponseStart(controller, status) {
           // Informational; the answer is still to come.
           if (status < 200) return
-          const answer = new ReadableStream<Uint8Array>(
-            {
-              start(started) {
-                stream = started
-              },
-              pull: () => controller.resume(),
-              cancel(reason) {
-                stream = undefined
-                controller.abort(new Error('The answer was not read.', { cause: reason }))
-              },
-            },
-            { highWaterMark: 0 },
-          )
-          resolve({ status, body: answer, text: () => new Response(answer).text() })
+          answer = new AnswerBody(controller)
+          const stream = new ReadableStream<Uint8Array>(answer, { highWaterMark: 0 })
+          resolve({ status, body: stream, text: () => new Response(stream).text() })
         },
-        onResponseData(controller, chunk) {
-          // A copy lets go of the read buffer.
-          stream?.enqueue(new Uint8Array(chunk))
-          controller.pause()
+        onResponseData(_, chunk) {
+          answer?.push(chunk)
         },
         onResponseEnd() {
           end()
-          stream?.close()
+          answer?.end()
         },
         onResponseError(_, error) {
           end()
           reject(error)
-          stream?.error(error)
+          answer?.fail(error)
         },
       },
     )

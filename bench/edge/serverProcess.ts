@@ -1,0 +1,38 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { ProcessUsage } from './server.ts'
+
+/** A server of the bench and its process. */
+export class ServerProcess {
+  readonly port: number
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child
+    this.port = port
+  }
+
+  /** @param args as `server.ts` takes them */
+  static async start(...args: string[]): Promise<ServerProcess> {
+    const child = fork(join(import.meta.dirname, 'server.ts'), args)
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`bench server ${args[0]} ended with ${code}`)
+    })
+    ended.catch(() => {})
+    const [port] = (await Promise.race([once(child, 'message'), ended])) as [number]
+    return new ServerProcess(child, port)
+  }
+
+  async usage(): Promise<ProcessUsage> {
+    this.#child.send('usage')
+    const [usage] = (await once(this.#child, 'message')) as [ProcessUsage]
+    return usage
+  }
+
+  async stop(): Promise<void> {
+    const exit = once(this.#child, 'exit')
+    this.#child.disconnect()
+    await exit
+  }
+}
