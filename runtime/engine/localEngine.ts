@@ -47,7 +47,8 @@ export type EngineText = Pick<
   | 'tokenBytes'
   | 'isSpecial'
   | 'close'
->
+> &
+  Partial<Pick<TextService, 'fim' | 'bosId'>>
 
 /** What a start message or a benchmark says about a loaded model. */
 export interface LoadReport {

@@ -1,16 +1,21 @@
 import { type ChatPrompt, EngineError, type GenerateJob } from '../../edge/engine.ts'
 import { ChatTemplateError } from '../text/chatTemplateError.ts'
+import { toFimPrompt } from '../text/fimTokens.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
+import { truncateChat, truncateIds } from './truncatePrompt.ts'
+
+type PromptService = Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'> &
+  Partial<Pick<TextService, 'fim' | 'bosId'>>
 
 /** Turns prompts into the tokens of one model, and checks that the model can take them. */
 export class PromptEncoder {
-  readonly #text: Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'>
+  readonly #text: PromptService
   readonly #limits: { vocabSize: number; maxModelLen: number }
   readonly #endOfText: number | undefined
 
   /** @param endOfText stands for an empty prompt */
   constructor(
-    text: Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'>,
+    text: PromptService,
     limits: { vocabSize: number; maxModelLen: number },
     endOfText: number | undefined,
   ) {
@@ -19,20 +24,59 @@ export class PromptEncoder {
     this.#endOfText = endOfText
   }
 
-  /** The prompts of a job; a chat is one. @throws EngineError `invalid` when the chat template refuses the messages */
-  async encodeJob({ prompt }: GenerateJob, signal: AbortSignal): Promise<Int32Array[]> {
-    if (prompt.kind === 'chat') return [await this.encode(prompt, signal)]
-    return Promise.all(
-      prompt.prompts.map(async text => {
-        const ids =
-          typeof text === 'string'
-            ? await this.encode({ kind: 'text', text }, signal)
-            : Int32Array.from(text)
-        return ids.length > 0 || this.#endOfText === undefined
-          ? ids
-          : Int32Array.of(this.#endOfText)
-      }),
+  /**
+   * The prompts of a job; a chat is one.
+   * @throws EngineError `invalid` when the chat template refuses the messages, or the model has no gap for a suffix
+   */
+  async encodeJob(job: GenerateJob, signal: AbortSignal): Promise<Int32Array[]> {
+    const { prompt } = job
+    // Not more than what would be refused is dropped, and then room is made for all that was asked for.
+    const fits = (ids: Int32Array) =>
+      !job.truncatePrompt || this.#room(ids) >= Math.min(1, job.maxTokens ?? 1)
+    if (prompt.kind === 'chat') {
+      const ids = await this.encode(prompt, signal)
+      if (fits(ids)) return [ids]
+      const encode = (messages: ChatPrompt['messages']) =>
+        this.encode({ ...prompt, messages }, signal)
+      return [await truncateChat(prompt, this.#truncatedLength(job), encode)]
+    }
+    const encoded = prompt.prompts.map(text => this.#encodeText(text, prompt.suffix, signal))
+    return (await Promise.all(encoded)).map(ids =>
+      fits(ids) ? ids : truncateIds(ids, this.#truncatedLength(job), this.#text.bosId),
     )
+  }
+
+  async #encodeText(
+    text: string | number[],
+    suffix: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Int32Array> {
+    const ids =
+      typeof text === 'string'
+        ? await this.encode({ kind: 'text', text }, signal)
+        : Int32Array.from(text)
+    if (suffix !== undefined) return this.#fillGap(ids, suffix, signal)
+    return ids.length > 0 || this.#endOfText === undefined ? ids : Int32Array.of(this.#endOfText)
+  }
+
+  async #fillGap(before: Int32Array, suffix: string, signal: AbortSignal): Promise<Int32Array> {
+    const { fim, bosId } = this.#text
+    if (fim === undefined) {
+      const message = 'This model has no tokens for filling in the middle of a text.'
+      throw new EngineError({ kind: 'invalid', message, param: 'prompt.suffix' })
+    }
+    const after = { kind: 'text', text: suffix, addSpecialTokens: false } as const
+    return toFimPrompt(fim, before, await this.encode(after, signal), bosId)
+  }
+
+  #room({ length }: Int32Array): number {
+    return this.#limits.maxModelLen - length
+  }
+
+  /** More output than the context holds cannot be made room for. */
+  #truncatedLength({ maxTokens = 1 }: GenerateJob): number {
+    const { maxModelLen } = this.#limits
+    return maxModelLen - (maxTokens < maxModelLen ? maxTokens : 1)
   }
 
   /** @throws EngineError `invalid` when the chat template refuses the messages */
@@ -60,8 +104,7 @@ export class PromptEncoder {
         const message = `The prompt holds "${text}" (token ${unknown}), which this model does not know.`
         throw new EngineError({ kind: 'invalid', message, param })
       }
-      const room = maxModelLen - prompt.length
-      if (room < Math.min(1, job.maxTokens ?? 1)) {
+      if (this.#room(prompt) < Math.min(1, job.maxTokens ?? 1)) {
         const message = `The prompt has ${prompt.length} tokens, and the context holds ${maxModelLen} with at least one token of output.`
         throw new EngineError({ kind: 'context_length', message, param })
       }

@@ -21,6 +21,9 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   } else if (prompt?.kind === 'text') {
     rejectUnknown(prompt, textFields, 'prompt.')
     validatePrompts(prompt.prompts, vocabSize)
+    if (!['string', 'undefined'].includes(typeof prompt.suffix)) {
+      throw invalid('prompt.suffix', 'must be text')
+    }
   } else throw invalid('prompt', 'must be of kind chat or text')
   requireInteger('n', job.n, 1, 2 ** 16)
   optionally(job.maxTokens, value => requireInteger('maxTokens', value, 0))
@@ -48,14 +51,11 @@ function validateTools(tools: ToolDefinition[]): void {
 function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void {
   const asked: Record<string, unknown> = {
     maxReasoningTokens: job.maxReasoningTokens,
-    truncatePrompt: job.truncatePrompt || undefined,
     'sampling.dry': sampling.dry,
-    ...(prompt.kind === 'text'
-      ? { 'prompt.suffix': prompt.suffix }
-      : {
-          'prompt.toolChoice': prompt.toolChoice?.mode === 'required' || undefined,
-          'prompt.tools': prompt.tools?.find(tool => tool.type === 'custom' && tool.format),
-        }),
+    ...(prompt.kind === 'chat' && {
+      'prompt.toolChoice': prompt.toolChoice?.mode === 'required' || undefined,
+      'prompt.tools': prompt.tools?.find(tool => tool.type === 'custom' && tool.format),
+    }),
   }
   for (const [param, value] of Object.entries(asked)) {
     if (value === undefined) continue

@@ -1,6 +1,7 @@
 import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
+import type { FimTokens } from './fimTokens.ts'
 import type { TextSource } from './textSource.ts'
 import type { EncodeOptions } from './tokenizer.ts'
 import type { TokenPieces } from './tokenPieces.ts'
@@ -33,6 +34,8 @@ export interface TextInfo {
   endIds: number[]
   /** Texts of the chat templates. */
   templates: string[]
+  /** undefined: the model does not fill in the middle. */
+  fim: FimTokens | undefined
 }
 
 export interface TextMessage {

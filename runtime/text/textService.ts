@@ -3,6 +3,7 @@ import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { contentText } from './chatMessages.ts'
 import { Detokenizer } from './detokenizer.ts'
+import type { FimTokens } from './fimTokens.ts'
 import {
   fromErrorData,
   type TextInfo,
@@ -36,6 +37,8 @@ export class TextService {
   readonly endIds: readonly number[]
   /** Texts of the model's chat templates, none for a model without. */
   readonly templates: readonly string[]
+  /** undefined: the model does not fill in the middle. */
+  readonly fim: FimTokens | undefined
   readonly #info: TextInfo
   readonly #calls: WorkerCalls
 
@@ -47,6 +50,7 @@ export class TextService {
     this.eosId = info.eosId
     this.endIds = info.endIds
     this.templates = info.templates
+    this.fim = info.fim
   }
 
   /** Starts the thread and loads a model's text files. @throws FileFormatError naming a broken or missing file */

@@ -4,6 +4,7 @@ import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
 import { maxConfigBytes, readOptionalModelFile } from '../weights/modelFile.ts'
 import type { ChatTemplateSource, SpecialTokenTexts } from './chatTemplate.ts'
+import { type FimTokens, findFimTokens } from './fimTokens.ts'
 import { tokenizerFromGguf } from './ggufTokenizer.ts'
 import { JsonReader } from './jsonReader.ts'
 import type { Tokenizer } from './tokenizer.ts'
@@ -27,6 +28,7 @@ export interface LoadedText {
   template: ChatTemplateSource | undefined
   /** File with the template, for messages. */
   templatePath: string
+  fim: FimTokens | undefined
 }
 
 /** Reads tokenizer and chat template. @throws FileFormatError naming the file that is broken or missing */
@@ -53,6 +55,7 @@ async function loadGguf(path: string): Promise<LoadedText> {
     }),
     template: ggufTemplates(file),
     templatePath: path,
+    fim: findFimTokens(content => tokenizer.tokenId(content), file.metadata),
   }
 }
 
@@ -76,11 +79,13 @@ async function loadFolder(dir: string): Promise<LoadedText> {
     loadTemplateFiles(dir),
   ])
   if (bytes === undefined) throw new FileFormatError(path, 'there is no such file')
+  const tokenizer = tokenizerFromJson(path, bytes, config)
   return {
-    tokenizer: tokenizerFromJson(path, bytes, config),
+    tokenizer,
     specialTokens: specialTokenTexts(config),
     template: fileTemplates?.source ?? config.chatTemplate,
     templatePath: fileTemplates?.path ?? join(dir, 'tokenizer_config.json'),
+    fim: findFimTokens(content => tokenizer.tokenId(content)),
   }
 }
 

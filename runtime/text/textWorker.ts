@@ -79,6 +79,7 @@ class TextThread {
       eosId: tokenizer.eosId,
       endIds: tokenizer.endIds,
       templates: source === undefined ? [] : templateTexts(source),
+      fim: text.fim,
     }
     return { value, transfer: [pieces.bytes, pieces.offsets, pieces.flags].map(a => a.buffer) }
   }

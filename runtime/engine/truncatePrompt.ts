@@ -1,0 +1,70 @@
+import type { ChatMessage, ChatPrompt } from '../../edge/engine.ts'
+
+/**
+ * Drops turns from the front of a conversation until it fits: first earlier exchanges, then, inside the last one, earlier rounds
+ * of calls, then the system turns, and at last tokens.
+ * @param maxTokens most ids of the result
+ * @param encode ids of the conversation with these messages
+ */
+export async function truncateChat(
+  { messages }: ChatPrompt,
+  maxTokens: number,
+  encode: (messages: ChatMessage[]) => Promise<Int32Array>,
+): Promise<Int32Array> {
+  const { system, units } = divide(messages)
+  // Every unit but the last may go, and the system turns at the end of that.
+  const candidates = units.map((_, dropped) => [...system, ...kept(units, dropped)])
+  if (system.length > 0) candidates.push(kept(units, units.length - 1))
+  let low = 0
+  let high = candidates.length - 1
+  let best = await encode(candidates[high] ?? messages)
+  // What a further unit costs is more tokens: the first candidate that fits is between the two.
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const ids = await encode(candidates[middle] ?? messages)
+    if (ids.length > maxTokens) low = middle + 1
+    else {
+      best = ids
+      high = middle
+    }
+  }
+  return truncateIds(best, maxTokens)
+}
+
+/** The last ids, and the first too if it begins every text. */
+export function truncateIds(ids: Int32Array, maxTokens: number, bos?: number): Int32Array {
+  if (ids.length <= maxTokens) return ids
+  const tail = ids.subarray(ids.length - maxTokens)
+  return ids[0] === bos && maxTokens > 1
+    ? Int32Array.from([...ids.subarray(0, 1), ...tail.subarray(1)])
+    : tail
+}
+
+/** What goes together: an exchange that has been answered, or one round of calls and results. */
+interface Unit {
+  messages: ChatMessage[]
+  /** It holds the question that is being answered. */
+  stays: boolean
+}
+
+function divide(messages: ChatMessage[]): { system: ChatMessage[]; units: Unit[] } {
+  const numSystem = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer')
+  const system = messages.slice(0, Math.max(0, numSystem))
+  const lastUser = messages.findLastIndex(({ role }) => role === 'user')
+  const units: Unit[] = []
+  for (const [i, message] of messages.slice(system.length).entries()) {
+    const index = i + system.length
+    const stays = index === lastUser
+    const begins = message.role === 'user' || (index > lastUser && message.role === 'assistant')
+    const current = units.at(-1)
+    if (current === undefined || begins || current.stays) units.push({ messages: [message], stays })
+    else current.messages.push(message)
+  }
+  return { system, units }
+}
+
+/** Without the first units that may go: neither the question nor what came last. */
+function kept(units: Unit[], numDropped: number): ChatMessage[] {
+  const dropped = units.filter(unit => !unit.stays && unit !== units.at(-1)).slice(0, numDropped)
+  return units.filter(unit => !dropped.includes(unit)).flatMap(({ messages }) => messages)
+}
