@@ -20,6 +20,8 @@ const renamed: Record<string, string> = {
   'logprobs.top': 'top_logprobs',
   promptLogprobs: 'echo',
   truncatePrompt: 'truncate_sequence',
+  truncate: 'truncate_sequence',
+  inputs: 'input',
   progress: 'return_progress',
   'sampling.dry.base': 'dry_base',
   'sampling.dry.allowedLength': 'dry_allowed_length',
@@ -28,11 +30,14 @@ const renamed: Record<string, string> = {
   'sampling.dry': 'dry_multiplier',
 }
 
+/** The field that holds what is asked, by surface. */
+export type PromptField = 'messages' | 'prompt' | 'input'
+
 /** Turns a path in terms of GenerateJob, such as `sampling.topP`, into OpenAI's field, `top_p`. */
 export function openaiParam(
   path: string | undefined,
   kind: EngineErrorKind,
-  promptField: 'messages' | 'prompt',
+  promptField: PromptField,
 ): string | undefined {
   if (kind === 'model_not_found') return 'model'
   if (path === undefined || path === 'prompt') {

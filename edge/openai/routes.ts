@@ -13,11 +13,13 @@ import { createChatStream } from './chatStream.ts'
 import { type CompletionFormat, completionRequest } from './completionRequest.ts'
 import { completionResponse } from './completionResponse.ts'
 import { createCompletionStream } from './completionStream.ts'
-import { openaiParam } from './errorBody.ts'
+import { embeddingRequest } from './embeddingRequest.ts'
+import { embeddingResponse } from './embeddingResponse.ts'
+import { openaiParam, type PromptField } from './errorBody.ts'
 import { grammarError } from './grammarError.ts'
 import { modelById, modelList } from './models.ts'
 
-/** Adds OpenAI's chat, legacy completion and model routes. */
+/** Adds OpenAI's chat, legacy completion, embedding and model routes. */
 export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.get('/models', async c => c.json(modelList(await c.var.scope.engine.allowedModels())))
   app.get('/models/:id{.+}', async c =>
@@ -60,10 +62,22 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
       return c.json(completionResponse(reply, format, echoes, collected))
     }),
   )
+
+  app.post('/embeddings', c =>
+    told('input', async () => {
+      const { scope } = c.var
+      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const { job, base64 } = embeddingRequest(body, await scope.engine.models())
+      scope.model = job.model
+      const embedded = await scope.engine.embed(job, scope.signal)
+      scope.promptTokens = embedded.promptTokens
+      return c.json(embeddingResponse(embedded, base64))
+    }),
+  )
 }
 
 /** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
-async function told<T>(promptField: 'messages' | 'prompt', handler: () => Promise<T>): Promise<T> {
+async function told<T>(promptField: PromptField, handler: () => Promise<T>): Promise<T> {
   try {
     return await handler()
   } catch (error) {

@@ -135,9 +135,10 @@ void AttentionOps::attend(const Op& op, int opIndex, const Step& step, int threa
     const float* queries = q.row(item.queryBegin) + column;
     float* to = out.row(item.queryBegin) + column;
     const int position = step.batch->positions[item.queryBegin];
+    const int length = op.causal ? 0 : step.batch->kvLength[item.sequence];
     if (item.split < 0) {
-      kernels_.attention(&kv, item.kvHead, work.groupHeads, queries, q.stride, position, item.queryCount, group.window, op.scale,
-                         op.softcap, to, out.stride, scratch);
+      kernels_.attention(&kv, item.kvHead, work.groupHeads, queries, q.stride, position, item.queryCount, group.window, length,
+                         op.scale, op.softcap, to, out.stride, scratch);
       continue;
     }
     Split& split = work.splits[item.split];

@@ -71,7 +71,7 @@ class CpuBackend final : public Backend {
     return stopAt.load(std::memory_order_relaxed) == std::numeric_limits<int>::max();
   }
 
-  const float* logits(int row) const override { return step_.at({plan_.logits, 0, plan_.vocab}).row(row); }
+  const float* logits(int row) const override { return step_.at({plan_.logits, 0, plan_.buffers[plan_.logits].width}).row(row); }
 
   std::vector<float> readBuffer(int buffer) const override {
     const int64_t width = plan_.buffers[buffer].width;

@@ -88,12 +88,14 @@ typedef struct {
   // ---- attention (attention.cc) ----
   // Stores one token's keys and values ([kvHeads * headDim] each) at its position.
   void (*kvWrite)(const KvView* kv, int32_t position, const float* k, const float* v);
-  // Causal attention of `numQueries` consecutive tokens, the first at `firstPosition`, for the `groupHeads` query heads that
+  // Attention of `numQueries` consecutive tokens, the first at `firstPosition`, for the `groupHeads` query heads that
   // share kv head `kvHead`. q and out point at the first of these heads of the first token; strides in floats between tokens.
-  // window 0 = full. scratch: attentionScratchBytes, 64-byte aligned.
+  // window 0 = full. length 0 = causal; else queries also see what follows them (window permitting), up to that many tokens.
+  // scratch: attentionScratchBytes, 64-byte aligned.
   int64_t (*attentionScratchBytes)(int32_t headDim, int32_t groupHeads);
   void (*attention)(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int64_t qStride, int32_t firstPosition,
-                    int32_t numQueries, int32_t window, float scoreScale, float softcap, float* out, int64_t outStride, void* scratch);
+                    int32_t numQueries, int32_t window, int32_t length, float scoreScale, float softcap, float* out, int64_t outStride,
+                    void* scratch);
   // The same for one query at `position`, but only tiles [tileBegin, tileEnd), so that threads can share a long context:
   // tile k of head h leaves its unmerged result at partials + ((k - tileBegin) * groupHeads + h) * attentionPartialFloats.
   // Merging all visible tiles in order gives bitwise what `attention` gives.

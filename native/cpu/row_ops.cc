@@ -69,6 +69,15 @@ void RowOps::runRow(const Op& op, const Step& step, int64_t row, float* scratch)
     case OpKind::kSelectRows:
       std::memcpy(out, step.at(op.in).row(step.batch->logitRows[row]), static_cast<size_t>(width) * sizeof(float));
       return;
+    case OpKind::kMeanRows: {
+      const int sequence = step.sequenceOf[step.batch->logitRows[row]];
+      const int begin = step.batch->queryStart[sequence], end = step.batch->queryStart[sequence + 1];
+      const Rows in = step.at(op.in);
+      std::memcpy(out, in.row(begin), static_cast<size_t>(width) * sizeof(float));
+      for (int t = begin + 1; t < end; ++t) kernels.addScaled(out, in.row(t), 1, width, out);
+      kernels.scale(out, 1.0f / static_cast<float>(end - begin), width, out);
+      return;
+    }
     case OpKind::kRmsNorm: {
       const float* in = step.at(op.in).row(row);
       const float* weight = vector(op.norm.weight);

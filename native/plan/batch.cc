@@ -140,6 +140,11 @@ void validateBatch(const Plan& plan, const BackendOptions& options, int numSlots
     std::unordered_set<int64_t> writtenSlots;
     checkGroup(plan.groups[i], i, options.numPages, batch, writtenSlots);
   }
+  if (plan.wholeSequences)
+    for (size_t b = 0; b < sequences; ++b)
+      if (batch.positions[static_cast<size_t>(batch.queryStart[b])] != 0)
+        fail("sequence " + std::to_string(b) + " begins at position " +
+             std::to_string(batch.positions[static_cast<size_t>(batch.queryStart[b])]) + ": this plan needs whole sequences");
   for (size_t i = 0; i < batch.logitRows.size(); ++i)
     if (batch.logitRows[i] < 0 || static_cast<size_t>(batch.logitRows[i]) >= tokens)
       fail(at("logitRows", i, batch.logitRows[i]) + ", needs 0 to " + std::to_string(tokens - 1));

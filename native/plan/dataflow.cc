@@ -69,7 +69,7 @@ class Dataflow {
         fail(op, "layer " + std::to_string(op.layer) + " of group " + std::to_string(op.group) + " is read before a kv_write");
       if (op.out) write(op.out);
     }
-    checkLogits();
+    checkResult();
   }
 
  private:
@@ -109,14 +109,15 @@ class Dataflow {
     written_[static_cast<size_t>(out.buffer)].add(out.column, out.column + out.width);
   }
 
-  void checkLogits() const {
+  void checkResult() const {
     const int line = plan_.ops.empty() ? 1 : plan_.ops.back().line;
-    const Buffer& logits = plan_.buffers[static_cast<size_t>(plan_.logits)];
-    if (logits.rows != RowSymbol::kLogitRows || logits.width != plan_.vocab)
-      failPlan(line, "logits", logits.name + " is [" + (logits.rows == RowSymbol::kTokens ? "T" : "L") + ", " +
-                                   std::to_string(logits.width) + "], needs [L, " + std::to_string(plan_.vocab) + "]");
-    if (!written_[static_cast<size_t>(plan_.logits)].contains(0, logits.width))
-      failPlan(line, "logits", logits.name + " is not written in full, or overwritten since");
+    const char* name = plan_.sampled ? "logits" : "hidden";
+    const Buffer& result = plan_.buffers[static_cast<size_t>(plan_.logits)];
+    if (result.rows != RowSymbol::kLogitRows || (plan_.sampled && result.width != plan_.vocab))
+      failPlan(line, name, result.name + " is [" + (result.rows == RowSymbol::kTokens ? "T" : "L") + ", " +
+                               std::to_string(result.width) + "], needs [L, " + (plan_.sampled ? std::to_string(plan_.vocab) : "any") + "]");
+    if (!written_[static_cast<size_t>(plan_.logits)].contains(0, result.width))
+      failPlan(line, name, result.name + " is not written in full, or overwritten since");
   }
 
   const Plan& plan_;

@@ -94,7 +94,12 @@ void ModelRunner::checkRows(std::span<const int32_t> rows) const {
       throw Error("invalid_batch", format("rows[%zu] is %d: the last forward has %d logit rows", i, rows[i], numLogitRows_));
 }
 
+void ModelRunner::requireSampled() const {
+  if (!plan_.sampled) throw Error("invalid_batch", "the plan gives hidden states: there is nothing to draw from");
+}
+
 void ModelRunner::checkSample(const SampleBatch& batch) {
+  requireSampled();
   const size_t items = batch.slots.size();
   requireLength("rows", batch.rows.size(), items);
   requireLength("positions", batch.positions.size(), items);
@@ -151,6 +156,7 @@ void ModelRunner::sampleRefused(std::span<const int32_t> slots, const Error& err
 
 SampleResult ModelRunner::score(const ScoreBatch& batch, const std::atomic<bool>& interrupt) {
   checkInterrupt(interrupt);
+  requireSampled();
   requireLength("tokens", batch.tokens.size(), batch.rows.size());
   checkRows(batch.rows);
   for (size_t i = 0; i < batch.tokens.size(); ++i)
@@ -170,7 +176,7 @@ std::vector<float> ModelRunner::readLogits(int row, const std::atomic<bool>& int
   checkInterrupt(interrupt);
   checkRows({&row, 1});
   const float* logits = backend_->logits(row);
-  return {logits, logits + vocab_};
+  return {logits, logits + plan_.buffers[static_cast<size_t>(plan_.logits)].width};
 }
 
 std::vector<float> ModelRunner::readBuffer(const std::string& name, const std::atomic<bool>& interrupt) {

@@ -71,6 +71,7 @@ class ModelRunner {
   void checkInterrupt(const std::atomic<bool>& interrupt) const;
   // Throws what took the logits away, or `invalid_batch`.
   void checkRows(std::span<const int32_t> rows) const;
+  void requireSampled() const;
   OpenSlot& openSlotAt(int slot, const char* field, size_t index);
   void resolveSlotTokens(Batch& batch);
   void checkSample(const SampleBatch& batch);

@@ -7,8 +7,9 @@ namespace mistralrs {
 namespace {
 
 constexpr const char* kNames[] = {"embed",      "linear", "gated_linear", "rms_norm", "rope",    "norm_rope", "kv_write",
-                                  "attention",  "add",    "scale",        "act_mul",  "softcap", "select_rows"};
-static_assert(std::size(kNames) == static_cast<size_t>(OpKind::kSelectRows) + 1, "one name for each OpKind, in its order");
+                                  "attention",  "add",    "scale",        "act_mul",  "softcap", "select_rows",
+                                  "mean_rows"};
+static_assert(std::size(kNames) == static_cast<size_t>(OpKind::kMeanRows) + 1, "one name for each OpKind, in its order");
 
 constexpr int kMaxHeads = 1 << 16;
 
@@ -66,6 +67,7 @@ class OpParser {
         op_.heads = heads();
         op_.scale = fields_.number("scale");
         op_.softcap = fields_.number("softcap");
+        if (const auto causal = fields_.optional("causal")) op_.causal = fields_.parseInteger("causal", *causal, 0, 1) == 1;
         break;
       case OpKind::kAdd:
         op_.in = view("a");
@@ -88,6 +90,7 @@ class OpParser {
         op_.softcap = fields_.number("cap");
         break;
       case OpKind::kSelectRows:
+      case OpKind::kMeanRows:
         inOut();
         break;
     }

@@ -31,7 +31,8 @@ class Parser {
     }
     if (!started_) failPlan(1, "plan", "the plan is empty");
     if (plan_.vocab == 0) failPlan(line, "plan", "there is no vocab statement");
-    if (plan_.logits < 0) failPlan(line, "plan", "there is no logits statement");
+    if (plan_.logits < 0) failPlan(line, "plan", "there is no logits or hidden statement");
+    for (const Op& op : plan_.ops) plan_.wholeSequences |= !op.causal || op.kind == OpKind::kMeanRows;
     return std::move(plan_);
   }
 
@@ -48,7 +49,7 @@ class Parser {
     const std::string_view subject = takeWord(rest);
     Fields fields(line, std::string(keyword) + " " + std::string(subject.substr(0, 40)), rest);
     if (!started_ && keyword != "plan") fields.fail("the first statement must be 'plan " + std::to_string(kPlanVersion) + "'");
-    if (plan_.logits >= 0) fields.fail("nothing may follow the logits statement");
+    if (plan_.logits >= 0) fields.fail("nothing may follow the " + std::string(plan_.sampled ? "logits" : "hidden") + " statement");
     if (keyword == "plan") {
       if (started_) fields.fail("there is a plan statement already");
       fields.parseInteger("version", subject, kPlanVersion, kPlanVersion);
@@ -70,8 +71,9 @@ class Parser {
       plan_.buffers.push_back(parseBuffer(fields, subject));
     } else if (keyword == "op") {
       plan_.ops.push_back(parseOp(plan_, subject, fields));
-    } else if (keyword == "logits") {
-      plan_.logits = fields.parseId("logits", subject, 'b', plan_.buffers.size());
+    } else if (keyword == "logits" || keyword == "hidden") {
+      plan_.sampled = keyword == "logits";
+      plan_.logits = fields.parseId(keyword, subject, 'b', plan_.buffers.size());
     } else {
       fields.fail("unknown statement");
     }

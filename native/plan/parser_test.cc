@@ -122,7 +122,7 @@ TEST(parserNamesWhatIsWrong) {
       {20, "op norm_rope in=b1[0:8] out=b1[0:8] weight=w4 eps=1e-6 offset=0 rope=r0 heads=0", "heads is '0'"},
       {29, "op act_mul gate=b3 up=b0 out=b3 act=relu", "act is 'relu'"},
       {33, "logits b6", "logits is 'b6'"},
-      {33, "", "there is no logits statement"},
+      {33, "", "there is no logits or hidden statement"},
       {33, "logits b5\nlogits b5", "nothing may follow the logits statement"},
       {33, "logits b5 x=1", "unknown key 'x'"},
       {33, "frobnicate", "unknown statement"},
@@ -173,6 +173,24 @@ TEST(validatorNamesShapesThatDoNotFit) {
     lines[static_cast<size_t>(c.line - 1)] = c.text;
     CHECK_ERROR("invalid_plan", c.message, parsePlan(join(lines)));
   }
+}
+
+TEST(parserReadsPlansOfHiddenStates) {
+  std::vector<std::string> lines = kGood;
+  lines[22] += " causal=0";
+  lines[29] = "op mean_rows in=b3 out=b4";
+  lines[32] = "hidden b4";
+  const Plan plan = parsePlan(join(lines));
+  CHECK(!plan.sampled && plan.wholeSequences);
+  CHECK(!plan.ops[5].causal);
+  CHECK(parsePlan(join(kGood)).sampled && !parsePlan(join(kGood)).wholeSequences);
+  lines[22] = kGood[22] + " causal=2";
+  CHECK_ERROR("invalid_plan", "causal", parsePlan(join(lines)));
+  lines[22] = kGood[22];
+  lines[32] = "hidden b3";
+  CHECK_ERROR("invalid_plan", "b3 is [T, 8], needs [L, any]", parsePlan(join(lines)));
+  lines[29] = "op mean_rows in=b3 out=b0";
+  CHECK_ERROR("invalid_plan", "an in of T rows and an out of L rows", parsePlan(join(lines)));
 }
 
 TEST(validatorFollowsDataThroughBuffers) {

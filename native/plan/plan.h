@@ -47,7 +47,7 @@ struct WeightDecl {
 
 enum class OpKind : uint8_t {
   kEmbed, kLinear, kGatedLinear, kRmsNorm, kRope, kNormRope, kKvWrite, kAttention,
-  kAdd, kScale, kActMul, kSoftcap, kSelectRows,
+  kAdd, kScale, kActMul, kSoftcap, kSelectRows, kMeanRows,
 };
 
 enum class Act : uint8_t { kSilu, kGeluTanh };
@@ -75,6 +75,7 @@ struct Op {
   int rope = -1;
   int heads = 0;
   int group = -1, layer = -1;
+  bool causal = true;  // attention: false sees later keys of its sequence too
   float scale = 1, softcap = 0;
   int line = 0;  // in the plan's text, for errors
 };
@@ -86,7 +87,9 @@ struct Plan {
   std::vector<WeightDecl> weights;
   std::vector<Buffer> buffers;
   std::vector<Op> ops;
-  int logits = -1;                       // buffer
+  int logits = -1;                       // buffer of the result
+  bool sampled = true;                   // false: the result is a hidden state, not logits over the vocabulary
+  bool wholeSequences = false;           // some op needs all tokens of a sequence in one batch
   int64_t arenaWidth[2] = {0, 0};        // floats per row of each arena, by RowSymbol
 };
 

@@ -61,7 +61,8 @@ class OpCheck {
       case OpKind::kSoftcap:
         if (!(op_.softcap > 0)) fail(format("cap is %g, needs more than 0", static_cast<double>(op_.softcap)));
         return equal("out", op_.out.width, "in", op_.in.width);
-      case OpKind::kSelectRows: return equal("out", op_.out.width, "in", op_.in.width);
+      case OpKind::kSelectRows:
+      case OpKind::kMeanRows: return equal("out", op_.out.width, "in", op_.in.width);
     }
   }
 
@@ -125,7 +126,7 @@ class OpCheck {
   void checkRows() const {
     const bool needsTokens = op_.kind == OpKind::kEmbed || op_.kind == OpKind::kRope || op_.kind == OpKind::kNormRope ||
                              op_.kind == OpKind::kKvWrite || op_.kind == OpKind::kAttention;
-    if (op_.kind == OpKind::kSelectRows) {
+    if (op_.kind == OpKind::kSelectRows || op_.kind == OpKind::kMeanRows) {
       if (symbol(op_.in) != RowSymbol::kTokens || symbol(op_.out) != RowSymbol::kLogitRows)
         fail("needs an in of T rows and an out of L rows");
       return;

@@ -17,7 +17,13 @@ Slot slotOf(const Batch& batch, int groupIndex, const KvGroup& group, int sequen
   return {table.pages[table.start[sequence] + position / group.pageTokens], position % group.pageTokens};
 }
 
+// The keys that a query sees: [first, end).
 int firstVisible(const KvGroup& group, int position) { return group.window > 0 ? std::max(0, position - group.window + 1) : 0; }
+
+int endVisible(const KvGroup& group, const Op& op, int position, int length) {
+  if (op.causal) return position + 1;
+  return group.window > 0 ? std::min(length, position + group.window) : length;
+}
 
 // Softmax of q . k over the keys of `count` tokens, times their values; keys and values [count, dim].
 void attend(const float* q, const float* keys, const float* values, int count, int dim, const Op& op, float* out) {
@@ -64,7 +70,7 @@ void attention(const Op& op, Step& step, const KvPool& pool) {
     const int b = static_cast<int>(item / group.kvHeads), kvHead = static_cast<int>(item % group.kvHeads);
     const int begin = batch.queryStart[b], end = batch.queryStart[b + 1];
     if (begin == end) return;
-    const int first = firstVisible(group, batch.positions[begin]), count = batch.positions[end - 1] + 1 - first;
+    const int first = firstVisible(group, batch.positions[begin]), count = batch.kvLength[b] - first;
     std::vector<float> keys(static_cast<size_t>(count) * dim), values(keys.size());
     for (int j = 0; j < count; ++j) {
       const Slot slot = slotOf(batch, op.group, group, b, first + j);
@@ -73,7 +79,7 @@ void attention(const Op& op, Step& step, const KvPool& pool) {
     }
     for (int t = begin; t < end; ++t) {
       const int64_t skip = int64_t{firstVisible(group, batch.positions[t]) - first} * dim;
-      const int visible = batch.positions[t] + 1 - firstVisible(group, batch.positions[t]);
+      const int visible = endVisible(group, op, batch.positions[t], batch.kvLength[b]) - firstVisible(group, batch.positions[t]);
       for (int h = kvHead * queryHeads; h < (kvHead + 1) * queryHeads; ++h) {
         const int64_t column = int64_t{h} * dim;
         attend(q.row(t) + column, keys.data() + skip, values.data() + skip, visible, dim, op, out.row(t) + column);

@@ -63,6 +63,14 @@ TEST(attention_sees_only_the_window) {
   CHECK_ALL_NEAR(p.run(p.out, oneSequence(4, 0, {{0}})), 1e-6, 1, 10, 1.5, 15, 2.5, 25, 3.5, 35);
 }
 
+TEST(attention_both_ways_sees_what_follows_within_the_window) {
+  AttentionPlan p({.window = 2}, 4, std::vector<float>(8), std::vector<float>(8), {1, 10, 2, 20, 3, 30, 4, 40});
+  p.plan.ops.back().causal = false;
+  CHECK_ALL_NEAR(p.run(p.out, oneSequence(4, 0, {{0}})), 1e-6, 1.5, 15, 2, 20, 3, 30, 3.5, 35);
+  p.plan.groups[0].window = 0;
+  CHECK_ALL_NEAR(p.run(p.out, oneSequence(4, 0, {{0}})), 1e-6, 2.5, 25, 2.5, 25, 2.5, 25, 2.5, 25);
+}
+
 TEST(attention_never_looks_at_a_page_freed_behind_the_window) {
   AttentionPlan p({.window = 4}, 16, normalValues(32, 1), normalValues(32, 2), normalValues(32, 3));
   const auto freed = p.load(), whole = p.load();

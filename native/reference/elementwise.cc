@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "reference/ops.h"
@@ -52,6 +53,20 @@ void selectRows(const Op& op, Step& step) {
   for (int64_t l = 0; l < step.rows(op.out); ++l) {
     const float* row = in.row(step.batch->logitRows[l]);
     for (int64_t i = 0; i < op.out.width; ++i) out.row(l)[i] = row[i];
+  }
+}
+
+void meanRows(const Op& op, Step& step) {
+  const Rows in = step.at(op.in), out = step.at(op.out);
+  const std::vector<int32_t>& starts = step.batch->queryStart;
+  for (int64_t l = 0; l < step.rows(op.out); ++l) {
+    const auto next = std::upper_bound(starts.begin(), starts.end(), step.batch->logitRows[l]);
+    const int begin = *(next - 1), end = *next;
+    for (int64_t i = 0; i < op.out.width; ++i) {
+      double sum = 0;
+      for (int t = begin; t < end; ++t) sum += in.row(t)[i];
+      out.row(l)[i] = static_cast<float>(sum / (end - begin));
+    }
   }
 }
 

@@ -27,6 +27,7 @@ void scale(const Op& op, Step& step);
 void actMul(const Op& op, Step& step);
 void softcap(const Op& op, Step& step);
 void selectRows(const Op& op, Step& step);
+void meanRows(const Op& op, Step& step);
 float activated(Act act, float gate, float up);  // act(gate) * up
 
 }  // namespace mistralrs::reference

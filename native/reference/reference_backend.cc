@@ -74,6 +74,7 @@ class ReferenceBackend final : public Backend {
       case OpKind::kActMul: return reference::actMul(op, step_);
       case OpKind::kSoftcap: return reference::softcap(op, step_);
       case OpKind::kSelectRows: return reference::selectRows(op, step_);
+      case OpKind::kMeanRows: return reference::meanRows(op, step_);
     }
   }
 

@@ -1,5 +1,10 @@
-import { loadLocalEngine } from '../engine/createLocalEngine.ts'
-import type { LocalEngine } from '../engine/localEngine.ts'
+import {
+  type LocalEngineLoadOptions,
+  loadLocalEngine,
+  loadModelEngine,
+} from '../engine/createLocalEngine.ts'
+import type { EmbeddingEngine } from '../engine/embeddingEngine.ts'
+import type { LoadReport, LocalEngine } from '../engine/localEngine.ts'
 import { defaultThreads } from '../host/machine.ts'
 import { DEFAULT_MODEL } from '../hub/defaultModel.ts'
 import { type ModelRequest, type ResolvedModel, resolveModel } from '../hub/resolveModel.ts'
@@ -42,22 +47,45 @@ export async function findModel(
   }
 }
 
+/** How much of the weights is loaded, in bytes. */
+type OnLoaded = (done: number, total: number) => void
+
 /**
- * Loads a model into an engine in this process, as the options say.
- * @param onLoaded how much of the weights is loaded, in bytes
- * @throws Error when the model or the template cannot be read, or does not fit
+ * Loads a model that generates text into an engine in this process, as the options say.
+ * @throws Error when the model or the template cannot be read, or does not fit, or the model makes embeddings
  */
-export async function loadEngine(
+export function loadEngine(
   model: ResolvedModel,
   options: ModelOptions,
   log: Log,
   progress: Progress,
-  onLoaded: (done: number, total: number) => void = () => {},
 ): Promise<LocalEngine> {
+  return loadWith(loadLocalEngine, model, options, log, progress)
+}
+
+/** As `loadEngine`, for a model of either kind. */
+export function loadServedEngine(
+  model: ResolvedModel,
+  options: ModelOptions,
+  log: Log,
+  progress: Progress,
+  onLoaded: OnLoaded,
+): Promise<LocalEngine | EmbeddingEngine> {
+  return loadWith(loadModelEngine, model, options, log, progress, onLoaded)
+}
+
+async function loadWith<E extends { report: LoadReport }>(
+  load: (options: LocalEngineLoadOptions) => Promise<E>,
+  model: ResolvedModel,
+  options: ModelOptions,
+  log: Log,
+  progress: Progress,
+  onLoaded: OnLoaded = () => {},
+): Promise<E> {
   const chatTemplate = await templateOf(model, options)
-  let engine: LocalEngine
+  let engine: E
   try {
-    engine = await loadLocalEngine({
+    engine = await load({
       path: model.path,
       id: model.id,
       threads: options.threads ?? defaultThreads(),
@@ -88,7 +116,7 @@ export async function loadEngine(
   return engine
 }
 
-function report(model: ResolvedModel, { report }: LocalEngine, log: Log): void {
+function report(model: ResolvedModel, { report }: { report: LoadReport }, log: Log): void {
   for (const message of report.messages) log.info(message)
   log.info(
     `Model ${model.id} loaded in ${(report.loadMs / 1000).toFixed(2)} s: ` +

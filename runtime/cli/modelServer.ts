@@ -1,6 +1,6 @@
 import { ModelRegistry } from '../engine/modelRegistry.ts'
 import { requestedId } from '../hub/resolveModel.ts'
-import { DEMO_NOTICE, findModel, loadEngine, modelRequest } from './loadEngine.ts'
+import { DEMO_NOTICE, findModel, loadServedEngine, modelRequest } from './loadEngine.ts'
 import type { Log } from './log.ts'
 import type { ModelOptions } from './options.ts'
 import { createProgress } from './progress.ts'
@@ -61,7 +61,7 @@ async function load(
     await registry.add({ id }, async report => {
       const model = await findModel(options, log, progress)
       if (model.isDefault) log.info(DEMO_NOTICE)
-      return loadEngine({ ...model, id }, options, log, progress, report)
+      return loadServedEngine({ ...model, id }, options, log, progress, report)
     })
     return registry
   } finally {

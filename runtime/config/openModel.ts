@@ -3,7 +3,11 @@ import path from 'node:path'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
 import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
-import { readSafetensors, readShardedSafetensors } from '../weights/safetensors.ts'
+import {
+  readSafetensors,
+  readShardedSafetensors,
+  type SafetensorsTensor,
+} from '../weights/safetensors.ts'
 import { ggufSource, safetensorsSource, type WeightSource } from '../weights/weightSource.ts'
 import {
   eosTokenIds,
@@ -14,6 +18,7 @@ import {
 import { ggufConfig } from './ggufConfig.ts'
 import { quantizationName } from './quantizationName.ts'
 import { RawConfig } from './rawConfig.ts'
+import { type DenseLayer, type EmbeddingHead, readEmbeddingHead } from './sentenceTransformers.ts'
 import { UnsupportedModelError } from './unsupportedModelError.ts'
 
 const singleFile = 'model.safetensors'
@@ -36,6 +41,8 @@ export interface OpenedModel {
   /** Type of most of the weights, for display: `bf16`, `q4_1`. */
   quantization: string
   tokenizerSource: TokenizerSource
+  /** Present where the folder says that the model embeds. */
+  embedding?: EmbeddingHead
 }
 
 /**
@@ -78,7 +85,10 @@ async function openFolder(folder: string, names: readonly string[]): Promise<Ope
     const reason = `weights quantized with "${method}" are not supported; use the unquantized model or a GGUF file`
     throw new UnsupportedModelError(configPath, modelType, reason)
   }
-  const weights = await openSafetensors(folder, names)
+  const embedding = names.includes('modules.json')
+    ? await readEmbeddingHead(folder, modelType)
+    : undefined
+  const weights = await openSafetensors(folder, names, embedding)
   const generation = await readGenerationConfig(path.join(folder, 'generation_config.json'))
   const ends = [
     generation?.eosTokenIds ?? [],
@@ -95,19 +105,37 @@ async function openFolder(folder: string, names: readonly string[]): Promise<Ope
     weights,
     quantization: quantizationName(weights.types()),
     tokenizerSource: { kind: 'huggingface', folder },
+    ...(embedding && { embedding }),
   }
 }
 
-async function openSafetensors(folder: string, names: readonly string[]): Promise<WeightSource> {
+async function openSafetensors(
+  folder: string,
+  names: readonly string[],
+  embedding: EmbeddingHead | undefined,
+): Promise<WeightSource> {
+  const dense = await denseWeights(folder, embedding?.dense ?? [])
   if (names.includes(shardIndex)) {
     const index = path.join(folder, shardIndex)
-    return safetensorsSource(folder, await readShardedSafetensors(index))
+    return safetensorsSource(folder, [...(await readShardedSafetensors(index)), ...dense])
   }
   if (names.includes(singleFile)) {
     const file = path.join(folder, singleFile)
-    return safetensorsSource(file, await readSafetensors(file))
+    return safetensorsSource(file, [...(await readSafetensors(file)), ...dense])
   }
   throw new FileFormatError(folder, `no ${weightFiles.join(' or ')}`)
+}
+
+/** The layers after the pooling have files of their own. */
+async function denseWeights(
+  folder: string,
+  layers: readonly DenseLayer[],
+): Promise<SafetensorsTensor[]> {
+  const files = layers.map(async layer => {
+    const tensors = await readSafetensors(path.join(folder, layer.folder, singleFile))
+    return tensors.map(tensor => ({ ...tensor, name: `${layer.folder}.${tensor.name}` }))
+  })
+  return (await Promise.all(files)).flat()
 }
 
 async function openGguf(file: string): Promise<OpenedModel> {

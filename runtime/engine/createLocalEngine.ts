@@ -10,8 +10,9 @@ import { TextService } from '../text/textService.ts'
 import type { TextSource } from '../text/textSource.ts'
 import type { Isq } from '../weights/bindWeights.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
+import { EmbeddingEngine } from './embeddingEngine.ts'
 import { type KvBudget, planKvBudget } from './kvBudget.ts'
-import { LocalEngine } from './localEngine.ts'
+import { type LoadReport, LocalEngine } from './localEngine.ts'
 import { type OutputReading, outputReading } from './outputReading.ts'
 import type { KvGroup } from './pages.ts'
 import type { SchedulerOptions } from './scheduler.ts'
@@ -60,6 +61,8 @@ export interface LocalEngineLoadOptions {
 }
 
 const defaultMaxWaiting = 256
+/** Inputs of embedding requests, which come by the thousand. */
+const defaultMaxInputs = 8192
 /** Preempted sequences keep their slots, which are small beside their pages. */
 const slotsPerSequence = 4
 
@@ -68,13 +71,23 @@ const slotsPerSequence = 4
  * @throws FileFormatError, UnsupportedModelError, NativeError, RangeError when the KV cache does not fit
  */
 export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<LocalEngine> {
+  const engine = await loadModelEngine(options)
+  if (engine instanceof LocalEngine) return engine
+  await engine.dispose()
+  throw new Error(`${options.path} is an embedding model, which does not generate text`)
+}
+
+/** As `loadLocalEngine`, for a model of either kind. */
+export async function loadModelEngine(
+  options: LocalEngineLoadOptions,
+): Promise<LocalEngine | EmbeddingEngine> {
   const started = performance.now()
   const binding = loadNative()
   const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
   const kvType = options.kvType ?? 'f16'
   const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
   const kv = kvBudget(model, groups, options, kvType)
-  const scheduler = schedulerOptions(options, groups, kv, model.config.vocabSize)
+  const scheduler = schedulerOptions(options, model, groups, kv)
   // Tokenizer and weights load side by side, on threads of their own.
   const [{ text, reading }, native] = await bothOrNeither(
     loadText(model, options),
@@ -86,15 +99,25 @@ export async function loadLocalEngine(options: LocalEngineLoadOptions): Promise<
         throw withFile(error, model)
       }),
   )
+  const info = modelInfo(options, model, native, kv.maxModelLen)
+  const report: LoadReport = {
+    kv: { ...kv, type: kvType },
+    native: native.info,
+    messages: model.messages,
+    loadMs: performance.now() - started,
+  }
+  const { embeddingSize } = model.config
+  if (embeddingSize !== null) {
+    return new EmbeddingEngine(
+      { info: { ...info, embeddingSize }, report, scheduler },
+      text,
+      native,
+    )
+  }
   return new LocalEngine(
     {
-      info: modelInfo(options, model, text, native, kv.maxModelLen),
-      report: {
-        kv: { ...kv, type: kvType },
-        native: native.info,
-        messages: model.messages,
-        loadMs: performance.now() - started,
-      },
+      info,
+      report,
       generation: generationDefaults(model, text, options.generationOverrides),
       reading,
       scheduler,
@@ -154,23 +177,23 @@ async function bothOrNeither(
 
 function schedulerOptions(
   options: LocalEngineLoadOptions,
+  { config, wholePrompts }: PreparedModel,
   groups: readonly KvGroup[],
   kv: KvBudget,
-  vocabSize: number,
 ): SchedulerOptions {
   const { maxSeqs, prefixCache } = options
+  const batched = Math.min(options.maxBatchedTokens, kv.maxModelLen)
   return {
     groups,
     numPages: kv.numPages,
     maxSequences: maxSeqs,
-    maxBatchedTokens: Math.max(
-      maxSeqs + minPrefillTokens,
-      Math.min(options.maxBatchedTokens, kv.maxModelLen),
-    ),
-    maxLogitRows: maxSeqs + scoredRows(vocabSize),
+    maxBatchedTokens: Math.max(maxSeqs + minPrefillTokens, wholePrompts ? kv.maxModelLen : batched),
+    maxLogitRows: maxSeqs + scoredRows(config.vocabSize),
     maxSlots: slotsPerSequence * maxSeqs,
-    maxWaiting: options.maxWaiting ?? defaultMaxWaiting,
-    prefixCache,
+    maxWaiting:
+      options.maxWaiting ?? (config.embeddingSize === null ? defaultMaxWaiting : defaultMaxInputs),
+    prefixCache: prefixCache && !wholePrompts,
+    wholePrompts,
   }
 }
 
@@ -250,7 +273,6 @@ function generationDefaults(
 function modelInfo(
   { id, aliases }: LocalEngineLoadOptions,
   { config, plan }: PreparedModel,
-  _text: TextService,
   { info }: NativeModel,
   maxModelLen: number,
 ): ModelInfo & { vocabSize: number; maxModelLen: number } {
@@ -266,7 +288,7 @@ function modelInfo(
     vocabSize,
     fingerprint: `fp_${hash('sha256', identity, 'hex').slice(0, 12)}`,
     inputModalities: [],
-    embeddingSize: null,
+    embeddingSize: config.embeddingSize,
   }
 }
 

@@ -6,6 +6,8 @@ export interface StepResult {
   sampled: SampleResult
   /** Present when the plan had tokens to score, entry by entry. */
   scored: ScoreResult | undefined
+  /** The result rows to read, in the order of the plan. */
+  pooled: Float32Array[]
 }
 
 export interface LaunchedStep {
@@ -37,8 +39,9 @@ export function launchStep(native: NativeModel, plan: StepPlan, vocabSize: numbe
     sampled.resolve(drawTokens(native, plan, vocabSize))
   }
   if (!isConstrained(plan)) draw()
-  const result = Promise.all([forward, sampled.promise, scored, copied]).then(
-    ([, tokens, scores]) => ({ sampled: tokens, scored: scores }),
+  const pooled = Promise.all(plan.pooled.map(({ row }) => native.readLogits(row)))
+  const result = Promise.all([forward, sampled.promise, scored, pooled, copied]).then(
+    ([, tokens, scores, rows]) => ({ sampled: tokens, scored: scores, pooled: rows }),
   )
   // The loop awaits it later; until then a rejection is not unhandled.
   result.catch(() => {})

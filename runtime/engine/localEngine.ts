@@ -208,23 +208,8 @@ export class LocalEngine implements ManagedEngine {
     throw new EngineError({ kind: 'invalid', message, param: 'model' })
   }
 
-  async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    signal.throwIfAborted()
-    const { prompt, addSpecialTokens = true } = job
-    const text = prompt.kind === 'text' ? { ...prompt, addSpecialTokens } : prompt
-    const ids = await this.#prompts.encode(text, signal)
-    return {
-      model: this.#options.info.id,
-      count: ids.length,
-      tokens: job.countOnly ? [] : [...ids],
-      ...(job.rendered && {
-        rendered: prompt.kind === 'text' ? prompt.text : await this.#prompts.render(prompt, signal),
-      }),
-      ...(job.pieces && {
-        pieces: Array.from(ids, id => Buffer.from(this.#text.tokenBytes(id)).toString('utf8')),
-      }),
-      maxModelLen: this.#options.info.maxModelLen,
-    }
+  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    return this.#prompts.tokenize(job, this.#options.info, signal)
   }
 
   detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {

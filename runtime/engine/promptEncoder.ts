@@ -1,4 +1,10 @@
-import { type ChatPrompt, EngineError, type GenerateJob } from '../../edge/engine.ts'
+import {
+  type ChatPrompt,
+  EngineError,
+  type GenerateJob,
+  type Tokenized,
+  type TokenizeJob,
+} from '../../edge/engine.ts'
 import { ChatTemplateError } from '../text/chatTemplateError.ts'
 import { toFimPrompt } from '../text/fimTokens.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
@@ -87,6 +93,29 @@ export class PromptEncoder {
   /** The text of a conversation. @throws EngineError `invalid` when the chat template refuses the messages */
   render(prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
     return this.#text.render(prompt, signal).catch(refusal)
+  }
+
+  async tokenize(
+    job: TokenizeJob,
+    info: { id: string; maxModelLen: number },
+    signal: AbortSignal,
+  ): Promise<Tokenized> {
+    signal.throwIfAborted()
+    const { prompt, addSpecialTokens = true } = job
+    const text = prompt.kind === 'text' ? { ...prompt, addSpecialTokens } : prompt
+    const ids = await this.encode(text, signal)
+    return {
+      model: info.id,
+      count: ids.length,
+      tokens: job.countOnly ? [] : [...ids],
+      ...(job.rendered && {
+        rendered: prompt.kind === 'text' ? prompt.text : await this.render(prompt, signal),
+      }),
+      ...(job.pieces && {
+        pieces: Array.from(ids, id => Buffer.from(this.#text.tokenBytes(id)).toString('utf8')),
+      }),
+      maxModelLen: info.maxModelLen,
+    }
   }
 
   /** @throws EngineError for a prompt that is empty, too long or of tokens the model does not have */

@@ -11,6 +11,8 @@ export interface SchedulerOptions extends KvCacheOptions, SequenceQueueOptions {
   /** Tokens and logit rows of one step. */
   maxBatchedTokens: number
   maxLogitRows: number
+  /** Prompts are computed in one step each, whatever their length (models that see both ways). */
+  wholePrompts?: boolean
   /** Aim for the length of a step while anything decodes, and while only prefill runs. */
   decodeStepMs?: number
   prefillStepMs?: number
@@ -40,6 +42,9 @@ export class Scheduler {
   constructor(options: SchedulerOptions, slots: SlotAllocator) {
     if (options.maxBatchedTokens < options.maxSequences + minChunk) {
       throw new Error(`maxBatchedTokens must be at least maxSequences + ${minChunk}`)
+    }
+    if (options.wholePrompts && options.prefixCache) {
+      throw new Error('prompts that are computed whole have no use for a prefix cache')
     }
     if (options.maxLogitRows < options.maxSequences) {
       throw new Error('maxLogitRows must be at least maxSequences')
@@ -145,7 +150,7 @@ export class Scheduler {
       if (wanted === 0 || sequence.state !== 'running') continue
       const limited = this.#limitToLogitRows(sequence, wanted, draft)
       const chunk = this.#queues.reserve(sequence, limited, planned)
-      if (chunk === 0) continue
+      if (chunk === 0 || (chunk < limited && this.#options.wholePrompts)) continue
       planned.add(sequence)
       const end = sequence.planned + chunk
       draft.compute(sequence, end)
@@ -247,6 +252,16 @@ export class Scheduler {
     }
     const chunks = new Map<Sequence, number>()
     for (const sequence of decodes) chunks.set(sequence, 1)
+    if (this.#options.wholePrompts) {
+      let left = this.#options.maxBatchedTokens - decodes.length
+      for (const sequence of prefills) {
+        left -= sequence.remaining
+        // In order: a long prompt would otherwise wait for ever.
+        if (left < 0) break
+        chunks.set(sequence, sequence.remaining)
+      }
+      return chunks
+    }
     const { decodeStepMs = 60, prefillStepMs = 250, maxBatchedTokens } = this.#options
     const targetMs = decodes.length > 0 ? decodeStepMs : prefillStepMs
     const inTime = Math.max(minChunk, this.stepTime.prefillTokens(targetMs, decodes.length))

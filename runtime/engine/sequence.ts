@@ -14,6 +14,8 @@ export interface SequenceOptions {
   promptLogprobs?: number
   /** Follows this sequence alone. */
   constraint?: TokenConstraint
+  /** The result at the last prompt token is wanted, and nothing is drawn (embeddings). */
+  pooled?: boolean
   cacheSalt: string
 }
 

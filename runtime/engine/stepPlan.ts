@@ -13,6 +13,8 @@ export interface StepPlan {
   /** Prompt tokens to score: `row` is a logit row, `position` that of the token. */
   score: { sequence: Sequence; row: number; position: number }[]
   copies: { from: number[]; to: number[] }
+  /** Results to read as they are: `row` is a logit row. */
+  pooled: { sequence: Sequence; row: number }[]
   numDecodeRows: number
   numPrefillTokens: number
   /** From earlier steps. */
@@ -39,6 +41,7 @@ export class StepDraft {
   readonly #sampleRows: number[] = []
   readonly #samplePositions: number[] = []
   readonly #score: StepPlan['score'] = []
+  readonly #pooled: StepPlan['pooled'] = []
 
   /** @param builder reused by every step: one draft at a time */
   constructor(id: number, builder: StepBatchBuilder) {
@@ -72,6 +75,9 @@ export class StepDraft {
     this.#builder.addSequence(sequence, from, end)
     this.#addScoreRows(sequence, from, end, firstRow)
     this.record.computed.push({ sequence, end })
+    if (sequence.options.pooled && end === sequence.promptLength) {
+      this.#pooled.push({ sequence, row: this.#builder.addLogitRow(this.#builder.numTokens - 1) })
+    }
   }
 
   /** Draws the token at `position` for each of the choices, all from the last token computed. */
@@ -97,6 +103,7 @@ export class StepDraft {
       sampled,
       score: this.#score,
       copies: this.copies,
+      pooled: this.#pooled,
       numDecodeRows,
       numPrefillTokens,
       expectedMs,

@@ -1,6 +1,7 @@
+import type { EmbeddingHead } from '../config/sentenceTransformers.ts'
 import type { BaseConfig, ModelDefinition } from '../models/defineModel.ts'
 import { weightScope } from '../models/defineModel.ts'
-import { GraphBuilder } from './graphBuilder.ts'
+import { GraphBuilder, type Tensor } from './graphBuilder.ts'
 import type { KvGroup } from './kvGroups.ts'
 import { lower } from './lower.ts'
 import type { Plan, PlanWeight } from './plan.ts'
@@ -15,6 +16,8 @@ export interface CompiledModel {
   kvGroups: KvGroup[]
   /** Weights to bind, by their canonical Hugging Face names. */
   weightNames: CompiledWeight[]
+  /** A prompt must be computed in one step: some op sees later tokens. */
+  wholePrompts: boolean
 }
 
 export interface CompiledWeight extends PlanWeight {
@@ -29,18 +32,40 @@ export interface CompiledWeight extends PlanWeight {
 export function compileModel<Config extends BaseConfig>(
   definition: ModelDefinition<Config>,
   config: Config,
-  options: { fuse?: boolean | readonly Rewrite[] } = {},
+  options: { fuse?: boolean | readonly Rewrite[]; embedding?: EmbeddingHead } = {},
 ): CompiledModel {
   const tied = config.tied ? new Map(Object.entries(definition.tied)) : undefined
   const builder = new GraphBuilder(tied)
-  builder.graph.result = definition.build(builder, config, weightScope()).node
-  const { fuse: selected = true } = options
+  const { fuse: selected = true, embedding } = options
+  builder.graph.result = embedding
+    ? buildEmbedding(builder, definition, config, embedding).node
+    : definition.build(builder, config, weightScope()).node
   if (selected) fuse(builder.graph, selected === true ? rewrites : selected)
-  const plan = lower(builder.graph, config.vocabSize)
+  const plan = lower(builder.graph, config.vocabSize, embedding ? 'hidden' : 'logits')
   validatePlan(plan)
   const linears = linearWeights(plan)
   const weightNames = plan.weights.map((weight, i) => ({ ...weight, linear: linears.has(i) }))
-  return { plan, text: printPlan(plan), kvGroups: plan.groups, weightNames }
+  const wholePrompts = plan.ops.some(
+    op => op.op === 'mean_rows' || (op.op === 'attention' && !op.causal),
+  )
+  return { plan, text: printPlan(plan), kvGroups: plan.groups, weightNames, wholePrompts }
+}
+
+function buildEmbedding<Config extends BaseConfig>(
+  g: GraphBuilder,
+  definition: ModelDefinition<Config>,
+  config: Config,
+  { pooling, dense }: EmbeddingHead,
+): Tensor {
+  const w = weightScope()
+  if (definition.embed === undefined) {
+    throw new Error(`${definition.architecture} has no embedding form`)
+  }
+  let h = definition.embed(g, config, w, pooling) // [L, D]
+  for (const { folder, outSize, bias } of dense) {
+    h = g.linear(h, w.scope(folder)('linear'), outSize, { bias })
+  }
+  return h
 }
 
 function linearWeights(plan: Plan): Set<number> {

@@ -15,6 +15,8 @@ export interface AttentionOptions {
   scale: number
   /** Scores become cap * tanh(score / cap); off when left out. */
   softcap?: number
+  /** false: queries see later keys of their sequence too, within the window. Default true. */
+  causal?: boolean
 }
 
 export interface NormOptions {
@@ -158,6 +160,12 @@ export class GraphBuilder {
     )
   }
 
+  /** The mean of all rows of the sequence of each wanted row: [L, width]. */
+  meanRows(x: Tensor): Tensor {
+    if (x.node.rows === 'L') throw new Error('meanRows: rows are selected already')
+    return this.#tensor({ op: 'meanRows', input: x.node, rows: 'L', width: x.node.width }, x.heads)
+  }
+
   /** Columns begin .. end-1. */
   slice(x: Tensor, begin: number, end: number): Tensor {
     if (!(begin >= 0 && begin < end && end <= x.node.width)) {
@@ -177,9 +185,19 @@ export class GraphBuilder {
         `attention of layer ${options.layer}: q is ${shape(q)}, keys are ${cached.kvHeads} heads of ${cached.headDim}`,
       )
     }
-    const { scale, softcap = 0 } = options
+    const { scale, softcap = 0, causal = true } = options
     return this.#tensor(
-      { op: 'attention', input: q.node, layer, heads: q.heads, scale, softcap, rows, width },
+      {
+        op: 'attention',
+        input: q.node,
+        layer,
+        heads: q.heads,
+        scale,
+        softcap,
+        causal,
+        rows,
+        width,
+      },
       q.heads,
     )
   }

@@ -60,12 +60,14 @@ export type Node = Shape &
         heads: number
         scale: number
         softcap: number
+        causal: boolean
       }
     | { op: 'add'; a: Node; b: Node; scale: number }
     | { op: 'scale'; input: Node; weight: Weight }
     | { op: 'actMul'; gate: Node; up: Node; act: Activation }
     | { op: 'softcap'; input: Node; cap: number }
     | { op: 'selectRows'; input: Node }
+    | { op: 'meanRows'; input: Node }
     | { op: 'slice'; input: Node; begin: number; end: number }
   )
 

@@ -14,13 +14,14 @@ interface Place {
  * Turns a graph into a plan: drops dead nodes, writes in place where the op allows it and nobody needs the old values,
  * and lays the remaining buffers over each other.
  */
-export function lower(graph: Graph, vocab: number): Plan {
+export function lower(graph: Graph, vocab: number, kind: Plan['result']['kind'] = 'logits'): Plan {
   graph.removeDead()
   const { result } = graph
-  if (!result || result.width !== vocab || result.rows !== 'L') {
-    throw new Error(`the logits are [${result?.rows}, ${result?.width}], not [L, ${vocab}]`)
+  const wanted = kind === 'logits' ? vocab : result?.width
+  if (!result || result.width !== wanted || result.rows !== 'L') {
+    throw new Error(`the ${kind} are [${result?.rows}, ${result?.width}], not [L, ${wanted}]`)
   }
-  return new Lowering(graph, result, vocab).run()
+  return new Lowering(graph, result, vocab, kind).run()
 }
 
 class Lowering {
@@ -35,12 +36,20 @@ class Lowering {
   /** All tensors that ever lie in a buffer. */
   readonly #tenants: Place[][] = []
 
-  constructor(graph: Graph, result: Node, vocab: number) {
+  constructor(graph: Graph, result: Node, vocab: number, kind: Plan['result']['kind']) {
     this.#graph = graph
     this.#result = result
     const { groups, places } = planKvGroups(graph.kvLayers)
     this.#kvPlaces = places
-    this.#plan = { vocab, groups, ropes: [], weights: [], buffers: [], ops: [], logits: 0 }
+    this.#plan = {
+      vocab,
+      groups,
+      ropes: [],
+      weights: [],
+      buffers: [],
+      ops: [],
+      result: { kind, buffer: 0 },
+    }
   }
 
   run(): Plan {
@@ -51,7 +60,7 @@ class Lowering {
     nodes.forEach((node, index) => {
       this.#plan.ops.push(this.#op(node, index))
     })
-    this.#plan.logits = this.#view(this.#result).buffer
+    this.#plan.result.buffer = this.#view(this.#result).buffer
     this.#placeBuffers()
     return this.#plan
   }
@@ -132,6 +141,7 @@ class Lowering {
           heads: node.heads,
           scale: node.scale,
           softcap: node.softcap,
+          causal: node.causal,
         }
       case 'add': {
         const [a, b] = [this.#view(node.a), this.#view(node.b)]
@@ -164,6 +174,8 @@ class Lowering {
         }
       case 'selectRows':
         return { op: 'select_rows', in: this.#view(node.input), out: this.#output(node, index) }
+      case 'meanRows':
+        return { op: 'mean_rows', in: this.#view(node.input), out: this.#output(node, index) }
       case 'slice':
         throw new Error('slices are views, not ops')
     }

@@ -79,12 +79,15 @@ export type PlanOp =
       heads: number
       scale: number
       softcap: number
+      /** false: sees later keys of its sequence too. */
+      causal: boolean
     }
   | { op: 'add'; a: View; b: View; out: View; scale: number }
   | { op: 'scale'; in: View; out: View; weight: number }
   | { op: 'act_mul'; gate: View; up: View; out: View; act: Activation }
   | { op: 'softcap'; in: View; out: View; cap: number }
   | { op: 'select_rows'; in: View; out: View }
+  | { op: 'mean_rows'; in: View; out: View }
 
 /** Everything native code needs to run a model, short of the weights' bytes (docs/plan.md). */
 export interface Plan {
@@ -94,8 +97,8 @@ export interface Plan {
   weights: PlanWeight[]
   buffers: PlanBuffer[]
   ops: PlanOp[]
-  /** Index of the buffer that holds the logits, [L, vocab]. */
-  logits: number
+  /** The buffer that holds the result, and what that is: logits are [L, vocab], hidden states [L, any]. */
+  result: { kind: 'logits' | 'hidden'; buffer: number }
 }
 
 /** Views an op reads. */

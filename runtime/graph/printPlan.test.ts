@@ -80,6 +80,7 @@ describe('printPlan', () => {
           heads: 1,
           scale: 0.5,
           softcap: 30,
+          causal: true,
         },
         { op: 'add', a: all(0, 4), b: all(0, 4), out: all(0, 4), scale: 1 },
         { op: 'scale', in: all(0, 4), out: all(0, 4), weight: 1 },
@@ -87,7 +88,7 @@ describe('printPlan', () => {
         { op: 'select_rows', in: all(1, 12), out: all(2, 8) },
         { op: 'softcap', in: all(2, 8), out: all(2, 8), cap: 30 },
       ],
-      logits: 2,
+      result: { kind: 'logits', buffer: 2 },
     }
     expect(printPlan(plan)).toBe(`plan 1
 vocab 8

@@ -23,7 +23,7 @@ export function printPlan(plan: Plan): string {
       ({ rows, width, at }, i) => `buffer b${i} rows=${rows} width=${width} at=${at}`,
     ),
     ...plan.ops.map(op => `op ${op.op} ${fields(op, view).join(' ')}`),
-    `logits b${plan.logits}`,
+    `${plan.result.kind} b${plan.result.buffer}`,
   ]
   return `${lines.join('\n')}\n`
 }
@@ -83,6 +83,7 @@ function fields(op: PlanOp, view: (v: View) => string): string[] {
         `heads=${op.heads}`,
         `scale=${float(op.scale)}`,
         `softcap=${float(op.softcap)}`,
+        ...(op.causal ? [] : ['causal=0']),
       ]
     case 'add':
       return [
@@ -98,6 +99,7 @@ function fields(op: PlanOp, view: (v: View) => string): string[] {
     case 'softcap':
       return [`in=${view(op.in)}`, `out=${view(op.out)}`, `cap=${float(op.cap)}`]
     case 'select_rows':
+    case 'mean_rows':
       return [`in=${view(op.in)}`, `out=${view(op.out)}`]
   }
 }

@@ -56,7 +56,7 @@ function checkViews(plan: Plan, op: PlanOp, fail: Fail): void {
     if (overlaps(read, out) && !(same && inPlace.includes(read))) {
       fail(`the output overlaps an input in b${out.buffer}`)
     }
-    const isSelect = op.op === 'select_rows'
+    const isSelect = op.op === 'select_rows' || op.op === 'mean_rows'
     if ((rowsOf(plan, read) === rowsOf(plan, out)) === isSelect) {
       fail(`reads ${rowsOf(plan, read)} rows and writes ${rowsOf(plan, out)} rows`)
     }
@@ -167,6 +167,7 @@ function checkShapes(plan: Plan, op: PlanOp, fail: Fail): void {
       break
     case 'softcap':
     case 'select_rows':
+    case 'mean_rows':
       equal('width', width(op.in), width(op.out))
       break
   }
@@ -193,11 +194,13 @@ function checkDataFlow(plan: Plan): void {
       )
     }
   })
-  const logits = plan.buffers[plan.logits]
-  if (logits?.rows !== 'L' || logits.width !== plan.vocab) {
-    throw new PlanError(`logits b${plan.logits} is not [L, ${plan.vocab}]`)
+  const { kind, buffer } = plan.result
+  const result = plan.buffers[buffer]
+  const columns = kind === 'logits' ? plan.vocab : (result?.width ?? 0)
+  if (result?.rows !== 'L' || result.width !== columns) {
+    throw new PlanError(`${kind} b${buffer} is not [L, ${columns}]`)
   }
-  need({ buffer: plan.logits, begin: 0, end: plan.vocab }, 'logits')
+  need({ buffer, begin: 0, end: columns }, kind)
 }
 
 /** Whether the parts, together, hold every column of the view. */
@@ -226,7 +229,7 @@ function checkMemory(plan: Plan): void {
       span.last = index
     }
   })
-  const result = spans[plan.logits]
+  const result = spans[plan.result.buffer]
   if (result) result.last = plan.ops.length
   plan.buffers.forEach((a, i) => {
     plan.buffers.forEach((b, j) => {

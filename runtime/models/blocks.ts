@@ -1,6 +1,6 @@
 import type { AttentionOptions, GraphBuilder, NormOptions, Tensor } from '../graph/graphBuilder.ts'
 import type { Activation, RopeTable } from '../graph/ir.ts'
-import type { WeightScope } from './defineModel.ts'
+import type { Pooling, WeightScope } from './defineModel.ts'
 
 /** Shapes: T tokens, D hidden, H/K query/kv heads, Hd head dim. */
 export interface AttentionShape {
@@ -50,4 +50,16 @@ export function gatedMlp(
   const gate = g.linear(x, w('gate_proj'), intermediateSize, options)
   const up = g.linear(x, w('up_proj'), intermediateSize, options)
   return g.linear(g.actMul(gate, up, act), w('down_proj'), x.node.width, options)
+}
+
+/** Norm and pooling: [T, D] to the hidden state of each sequence, [L, D]. The wanted row of a sequence is its last. */
+export function pooledNorm(
+  g: GraphBuilder,
+  h: Tensor,
+  weight: string,
+  norm: NormOptions,
+  pooling: Pooling,
+): Tensor {
+  if (pooling === 'mean') return g.meanRows(g.rmsNorm(h, weight, norm))
+  return g.rmsNorm(g.selectRows(h), weight, norm)
 }

@@ -16,6 +16,8 @@ export interface BaseConfig {
   tied: boolean
   /** Positions the model was made for. */
   maxPositions: number
+  /** false: tokens see later ones, so that the model cannot generate. */
+  causal?: boolean
 }
 
 export interface ModelDefinition<Config extends BaseConfig = BaseConfig> {
@@ -29,7 +31,15 @@ export interface ModelDefinition<Config extends BaseConfig = BaseConfig> {
   tied: Readonly<Record<string, string>>
   /** Wires the graph and returns the logits, [L, V]. */
   build(g: GraphBuilder, c: Config, w: WeightScope): Tensor
+  /**
+   * For families that embedding models are made of: wires the graph up to the last norm and returns the hidden state of
+   * each sequence, [L, D].
+   */
+  embed?(g: GraphBuilder, c: Config, w: WeightScope, pooling: Pooling): Tensor
 }
+
+/** Which rows of a sequence make its embedding: that of its last token, or the mean of all. */
+export type Pooling = 'last' | 'mean'
 
 /** Declares an architecture; only gives the parameters of `build` their types. */
 export function defineModel<Config extends BaseConfig>(

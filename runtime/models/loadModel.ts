@@ -5,6 +5,7 @@ import { type KvGroup, type KvType, pageBytes } from '../graph/kvGroups.ts'
 import type { Rewrite } from '../graph/rewrites.ts'
 import type { WeightSpec } from '../native.ts'
 import { bindWeights, type Isq } from '../weights/bindWeights.ts'
+import type { Pooling } from './defineModel.ts'
 import { modelDefinition } from './registry.ts'
 
 export interface PrepareOptions {
@@ -27,6 +28,10 @@ export interface PreparedModel {
   /** Things to tell the user, one line each. */
   messages: string[]
   tokenizerSource: TokenizerSource
+  /** Of an embedding model. */
+  pooling?: Pooling
+  /** A prompt cannot be cut into steps: some layer sees both ways, or all rows are needed at once. */
+  wholePrompts: boolean
 }
 
 export interface ModelSummary {
@@ -39,6 +44,8 @@ export interface ModelSummary {
   modelType: string
   /** Class name, `Qwen3ForCausalLM`. */
   architecture: string
+  /** Numbers in an embedding; null for a model that generates. */
+  embeddingSize: number | null
   /** `bf16`, `q4_k_m`; after in-situ quantization its name. */
   quantization: string
 }
@@ -56,7 +63,16 @@ export async function prepareModel(
   const model = await openModel(path)
   const definition = modelDefinition(model.config)
   const config = definition.config(model.config)
-  const compiled = compileModel(definition, config, { fuse })
+  const { embedding } = model
+  if (embedding && !definition.embed) {
+    throw model.config.unsupported('an embedding model of this architecture is not supported')
+  }
+  if (!embedding && config.causal === false) {
+    const reason =
+      'a model whose tokens see later ones needs a modules.json that says how it embeds'
+    throw model.config.unsupported(reason)
+  }
+  const compiled = compileModel(definition, config, { fuse, ...(embedding && { embedding }) })
   const { weights, messages } = bindWeights(compiled.weightNames, model.weights, isq)
   return {
     config: {
@@ -66,6 +82,7 @@ export async function prepareModel(
       maxModelLen: config.maxPositions,
       modelType: model.config.modelType,
       architecture: model.architecture ?? definition.architecture,
+      embeddingSize: embedding ? (embedding.dense.at(-1)?.outSize ?? config.hiddenSize) : null,
       quantization: isq && weights.some(weight => weight.quantize) ? isq : model.quantization,
     },
     generation: model.generation,
@@ -75,5 +92,7 @@ export async function prepareModel(
     pageBytes: type => pageBytes(compiled.kvGroups, type),
     messages,
     tokenizerSource: model.tokenizerSource,
+    ...(embedding && { pooling: embedding.pooling }),
+    wholePrompts: compiled.wholePrompts,
   }
 }

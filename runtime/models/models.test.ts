@@ -200,9 +200,6 @@ describe('configurations', () => {
       `"mixtral" is not supported; supported are ${supportedModelTypes.join(', ')}`,
     )
     expect(() => compile('gemma4_text', { enable_moe_block: true })).toThrow(/experts/)
-    expect(() => compile('gemma3_text', { use_bidirectional_attention: true })).toThrow(
-      /bidirectional/,
-    )
   })
 })
 

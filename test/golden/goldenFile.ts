@@ -30,13 +30,23 @@ export class UnsupportedGoldenError extends Error {
 
 /**
  * Reads a `golden.json` of `tools/make_fixtures.py`.
- * @throws UnsupportedGoldenError for embedding models and adapters
+ * @throws UnsupportedGoldenError for adapters
  */
 export async function readGolden(folder: string, names: readonly string[]): Promise<Golden> {
   if (names.includes('adapter_config.json')) throw new UnsupportedGoldenError('LoRA adapter')
   const raw = JSON.parse(await readFile(path.join(folder, 'golden.json'), 'utf8'))
-  if (raw?.cases?.[0]?.embedding) throw new UnsupportedGoldenError('embedding model')
   return schema.parse(raw)
+}
+
+const embeddingSchema = z.object({
+  cases: z.array(z.object({ text: z.string(), input_ids: ids, embedding: z.array(z.number()) })),
+})
+
+export type EmbeddingGolden = z.output<typeof embeddingSchema>
+
+/** Reads the `golden.json` of an embedding model. */
+export async function readEmbeddingGolden(folder: string): Promise<EmbeddingGolden> {
+  return embeddingSchema.parse(JSON.parse(await readFile(path.join(folder, 'golden.json'), 'utf8')))
 }
 
 const realSchema = z.object({

@@ -4,7 +4,14 @@ import { UnsupportedModelError } from '../../runtime/config/unsupportedModelErro
 import { type PreparedModel, prepareModel } from '../../runtime/models/loadModel.ts'
 import type { Isa, NativeBinding } from '../../runtime/native.ts'
 import { type Bars, type Comparison, compareGolden, compareRealGolden } from './compareGolden.ts'
-import { type Golden, readGolden, readRealGolden, UnsupportedGoldenError } from './goldenFile.ts'
+import { compareEmbeddings } from './embeddingGolden.ts'
+import {
+  type Golden,
+  readEmbeddingGolden,
+  readGolden,
+  readRealGolden,
+  UnsupportedGoldenError,
+} from './goldenFile.ts'
 import { NativeSession } from './nativeSession.ts'
 
 export interface GoldenOptions {
@@ -43,8 +50,11 @@ export async function runGolden(
   let golden: Golden
   let prepared: PreparedModel
   try {
-    golden = await readGolden(folder, await readdir(folder))
     prepared = await prepareModel(folder, { fuse: options.fuse ?? true })
+    if (prepared.pooling !== undefined) {
+      return await runEmbeddingGolden(native, folder, prepared, options)
+    }
+    golden = await readGolden(folder, await readdir(folder))
   } catch (error) {
     return [asOutcome(error)]
   }
@@ -61,6 +71,24 @@ export async function runGolden(
     outcomes.push({ kind: 'unsupported', reason: 'images and sound; the text cases ran' })
   }
   return outcomes
+}
+
+async function runEmbeddingGolden(
+  native: NativeBinding,
+  folder: string,
+  prepared: PreparedModel,
+  options: GoldenOptions,
+): Promise<GoldenOutcome[]> {
+  const golden = await readEmbeddingGolden(folder)
+  const prompts = golden.cases.map(item => item.input_ids)
+  const subject: Subject = {
+    prepared,
+    maxLength: Math.max(...prompts.map(prompt => prompt.length)),
+    prompts,
+    quantizedBars,
+    compare: (session, bars) => compareEmbeddings(golden, session, bars),
+  }
+  return runSubject(native, subject, options)
 }
 
 /** Compares a published model with a `NAME.logits-golden.json` on each backend. */
@@ -136,7 +164,8 @@ async function runBackend(
     const name = `cpu ${session.model.info.isa}`
     const other = await open(options.threads === 1 ? 2 : 1)
     try {
-      const determinism = await compareBitwise(prompts, session, other)
+      const cuts = prepared.wholePrompts ? [] : chunks
+      const determinism = await compareBitwise(prompts, cuts, session, other)
       if (determinism !== 'bitwise') comparison.failures.push(determinism)
       return { kind: 'ran', backend: name, comparison, determinism }
     } finally {
@@ -158,13 +187,14 @@ function barsFor(prepared: PreparedModel, backend: 'reference' | 'cpu', quantize
 /** Last logits must have the same bits however the prompt is cut and whatever the number of threads. */
 async function compareBitwise(
   prompts: readonly number[][],
+  cuts: readonly number[],
   session: NativeSession,
   other: NativeSession,
 ): Promise<string> {
   for (const tokens of prompts) {
     const where = `prompt of ${tokens.length}`
     const whole = await session.lastLogits(tokens)
-    for (const chunk of chunks) {
+    for (const chunk of cuts) {
       if (chunk >= tokens.length) continue
       const pieces = await session.lastLogits(tokens, chunk)
       if (!sameBits(whole, pieces)) return `${where}: chunk ${chunk} differs`

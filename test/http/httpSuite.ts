@@ -2,6 +2,7 @@ import { describe, test } from 'vitest'
 import { cancelCases } from './cancelCases.ts'
 import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
+import { embeddingCases } from './embeddingCases.ts'
 import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
 import { keyCases } from './keyCases.ts'
@@ -26,6 +27,7 @@ const suite: Record<string, HttpCase[]> = {
   disconnects: disconnectCases,
   responses: responseCases,
   messages: messageCases,
+  embeddings: embeddingCases,
   cancelling: cancelCases,
   pages: pageCases,
   keys: keyCases,

@@ -1,4 +1,4 @@
-// Causal attention over the paged KV cache, prefill and decode alike: rows (query heads of tokens) against tiles of 128 keys
+// Attention over the paged KV cache, prefill and decode alike, causal or both ways: rows (query heads of tokens) against tiles of 128 keys
 // at absolute positions; each tile gives (max, sum, out), merged into the row's running result in tile order.
 //
 // Per row and key 2 headDim multiply-adds. Decode reads every key and value once per KV head (2 headDim elements a key): bound
@@ -51,16 +51,24 @@ struct Cache {
   }
 };
 
+// The keys a query sees: from its window's begin to itself (length 0: causal), or on to its window's end or the last of `length`.
+struct Sight {
+  int window, length;
+
+  int begin(int position) const { return window > 0 && position >= window ? position - window + 1 : 0; }
+  int end(int position) const {
+    if (length == 0) return position + 1;
+    return window > 0 && position + window < length ? position + window : length;
+  }
+};
+
 // Keys of tile `index` that the queries at positions first .. last see together; may be empty. They follow each other, so these
 // begin with what the first one sees and end with the last one.
-Visible visibleInTile(int index, int first, int last, int window) {
-  const int firstKey = window > 0 && first >= window ? first - window + 1 : 0;
-  const int begin = firstKey - index * kTile, end = last + 1 - index * kTile;
+Visible visibleInTile(int index, int first, int last, Sight sight) {
+  const int begin = sight.begin(first) - index * kTile, end = sight.end(last) - index * kTile;
   const Visible v{begin > 0 ? begin : 0, end < kTile ? end : kTile};
   return v.begin < v.end ? v : Visible{0, 0};
 }
-
-int firstTile(int position, int window) { return window > 0 && position >= window ? (position - window + 1) / kTile : 0; }
 
 void widen(const uint16_t* from, float* to, int64_t count) {
   for (int64_t i = 0; i < count; i += 16) store16(to + i, load16(from + i));
@@ -135,7 +143,8 @@ int rowsOfBlock(int groupHeads) { return groupHeads > kBlockRows ? groupHeads : 
 struct Queries {
   const float* q;
   int64_t qStride;
-  int firstPosition, count, groupHeads, window;
+  int firstPosition, count, groupHeads;
+  Sight sight;
 };
 
 // Up to rowsOfBlock rows against one tile, merged into the scratch's running results.
@@ -149,7 +158,7 @@ void attendBlock(const Tile<E>& tile, int index, int headDim, const Queries& que
     for (int i = first; i < numRows && i < first + kMaxRows; ++i) {
       const int query = i / queries.groupHeads, head = i % queries.groupHeads;
       const int position = queries.firstPosition + query;
-      const Visible visible = visibleInTile(index, position, position, queries.window);
+      const Visible visible = visibleInTile(index, position, position, queries.sight);
       if (visible.end == 0) continue;
       rows[active] = {queries.q + query * queries.qStride + int64_t{head} * headDim, visible, scratch.tileOut + active * padded, 0, 0};
       order[active++] = i;
@@ -174,9 +183,10 @@ void attentionOf(const KvView* kv, int kvHead, const Queries& all, const Scoring
     block.count = all.count - begin < blockQueries ? all.count - begin : blockQueries;
     const int numRows = block.count * block.groupHeads, lastPosition = block.firstPosition + block.count - 1;
     for (int i = 0; i < numRows; ++i) clear(scratch.running[i], scratch.sums + i * padded, headDim);
-    for (int index = firstTile(block.firstPosition, block.window); index <= lastPosition / kTile; ++index) {
-      const Tile<E> tile = cache.tile(index, visibleInTile(index, block.firstPosition, lastPosition, block.window),
-                                      visibleInTile(index + 1, block.firstPosition, lastPosition, block.window));
+    const int firstTile = block.sight.begin(block.firstPosition) / kTile, lastTile = (block.sight.end(lastPosition) - 1) / kTile;
+    for (int index = firstTile; index <= lastTile; ++index) {
+      const Tile<E> tile = cache.tile(index, visibleInTile(index, block.firstPosition, lastPosition, block.sight),
+                                      visibleInTile(index + 1, block.firstPosition, lastPosition, block.sight));
       if constexpr (sizeof(E) == 2) {
         if (numRows >= kWidenRows) {
           attendBlock(widenTile(tile, headDim, scratch.keys, scratch.values), index, headDim, block, scoring, scratch);
@@ -193,15 +203,15 @@ void attentionOf(const KvView* kv, int kvHead, const Queries& all, const Scoring
 }
 
 template <typename E>
-void attentionTilesOf(const KvView* kv, int kvHead, int groupHeads, const float* q, int position, int tileBegin, int tileEnd, int window,
+void attentionTilesOf(const KvView* kv, int kvHead, int groupHeads, const float* q, int position, int tileBegin, int tileEnd, Sight sight,
                       const Scoring& scoring, float* partials, void* memory) {
   const int headDim = kv->headDim;
   const int64_t padded = paddedDim(headDim), partialFloats = attentionPartialFloats(headDim);
   const Cache<E> cache(kv, kvHead);
   const Scratch scratch(memory, headDim, rowsOfBlock(groupHeads));
   for (int index = tileBegin; index < tileEnd; ++index) {
-    const Visible visible = visibleInTile(index, position, position, window);
-    const Visible next = index + 1 < tileEnd ? visibleInTile(index + 1, position, position, window) : Visible{0, 0};
+    const Visible visible = visibleInTile(index, position, position, sight);
+    const Visible next = index + 1 < tileEnd ? visibleInTile(index + 1, position, position, sight) : Visible{0, 0};
     const Tile<E> tile = cache.tile(index, visible, next);
     for (int first = 0; first < groupHeads; first += kMaxRows) {
       const int count = groupHeads - first < kMaxRows ? groupHeads - first : kMaxRows;
@@ -224,8 +234,9 @@ int64_t attentionScratchBytes(int32_t headDim, int32_t groupHeads) {
 }
 
 void attention(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int64_t qStride, int32_t firstPosition,
-               int32_t numQueries, int32_t window, float scoreScale, float softcap, float* out, int64_t outStride, void* scratch) {
-  const Queries queries{q, qStride, firstPosition, numQueries, groupHeads, window};
+               int32_t numQueries, int32_t window, int32_t length, float scoreScale, float softcap, float* out, int64_t outStride,
+               void* scratch) {
+  const Queries queries{q, qStride, firstPosition, numQueries, groupHeads, {window, length}};
   const Scoring scoring{scoreScale, softcap};
   if (kv->f16) attentionOf<uint16_t>(kv, kvHead, queries, scoring, out, outStride, scratch);
   else attentionOf<float>(kv, kvHead, queries, scoring, out, outStride, scratch);
@@ -236,8 +247,9 @@ int64_t attentionPartialFloats(int32_t headDim) { return paddedDim(headDim) + 16
 void attentionTiles(const KvView* kv, int32_t kvHead, int32_t groupHeads, const float* q, int32_t position, int32_t tileBegin,
                     int32_t tileEnd, int32_t window, float scoreScale, float softcap, float* partials, void* scratch) {
   const Scoring scoring{scoreScale, softcap};
-  if (kv->f16) attentionTilesOf<uint16_t>(kv, kvHead, groupHeads, q, position, tileBegin, tileEnd, window, scoring, partials, scratch);
-  else attentionTilesOf<float>(kv, kvHead, groupHeads, q, position, tileBegin, tileEnd, window, scoring, partials, scratch);
+  const Sight sight{window, 0};
+  if (kv->f16) attentionTilesOf<uint16_t>(kv, kvHead, groupHeads, q, position, tileBegin, tileEnd, sight, scoring, partials, scratch);
+  else attentionTilesOf<float>(kv, kvHead, groupHeads, q, position, tileBegin, tileEnd, sight, scoring, partials, scratch);
 }
 
 void attentionMerge(int32_t headDim, int32_t groupHeads, int32_t numTiles, const float* partials, float* out, void* memory) {

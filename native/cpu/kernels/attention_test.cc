@@ -16,6 +16,7 @@ struct Shape {
   float softcap;
   bool f16;
   int tokens;
+  bool causal = true;
 };
 
 float halfBitsToFloat(uint16_t h) {
@@ -78,20 +79,22 @@ struct Case {
       for (int page = 0; (page + 1) * shape.pageTokens <= begin - shape.window + 1; ++page) pages[page] = -1;
   }
   void attend(int begin, int end, float* out) {
+    const int length = shape.causal ? 0 : shape.tokens;
     const int64_t stride = int64_t{heads()} * shape.headDim;
     for (int head = 0; head < shape.kvHeads; ++head) {
       const int64_t column = int64_t{head} * shape.groupHeads * shape.headDim;
-      kernels.attention(&kv, head, shape.groupHeads, &q[begin * stride + column], stride, begin, end - begin, shape.window, scale,
-                        shape.softcap, out + begin * stride + column, stride, scratch());
+      kernels.attention(&kv, head, shape.groupHeads, &q[begin * stride + column], stride, begin, end - begin, shape.window,
+                        length, scale, shape.softcap, out + begin * stride + column, stride, scratch());
     }
   }
-  // Prefill in chunks, each written and then attended.
+  // Prefill in chunks, each written and then attended; what sees both ways is written whole, before any chunk is attended.
   std::vector<float> inChunks(int chunk) {
     std::vector<float> out(q.size(), std::numeric_limits<float>::quiet_NaN());
     const std::vector<int32_t> allPages = pages;
+    if (!shape.causal) write(0, shape.tokens);
     for (int begin = 0; begin < shape.tokens; begin += chunk) {
       const int end = std::min(shape.tokens, begin + chunk);
-      write(begin, end);
+      if (shape.causal) write(begin, end);
       attend(begin, end, out.data());
     }
     pages = allPages;
@@ -118,10 +121,12 @@ struct Case {
   }
   std::vector<double> expected(int position, int head) const {
     const int d = shape.headDim, kvHead = head / shape.groupHeads, first = shape.window > 0 ? std::max(0, position - shape.window + 1) : 0;
+    const int ahead = shape.causal ? 0 : shape.window > 0 ? shape.window - 1 : shape.tokens;
+    const int last = std::min(shape.tokens - 1, position + ahead);
     const auto cached = [&](float x) { return static_cast<double>(shape.f16 ? roundToHalf(x) : x); };
     std::vector<double> scores, out(d);
     double best = -1e300, sum = 0;
-    for (int j = first; j <= position; ++j) {
+    for (int j = first; j <= last; ++j) {
       double s = 0;
       const float *query = &q[(int64_t{position} * heads() + head) * d], *key = &k[(int64_t{j} * shape.kvHeads + kvHead) * d];
       for (int i = 0; i < d; ++i) s += double{query[i]} * cached(key[i]);
@@ -130,7 +135,7 @@ struct Case {
       scores.push_back(s);
       best = std::max(best, s);
     }
-    for (int j = first; j <= position; ++j) {
+    for (int j = first; j <= last; ++j) {
       const double p = std::exp(scores[j - first] - best);
       sum += p;
       for (int i = 0; i < d; ++i) out[i] += p * cached(v[(int64_t{j} * shape.kvHeads + kvHead) * d + i]);
@@ -146,11 +151,13 @@ const Shape kShapes[] = {
     {8, 1, 1, 0, 16, 5, false, 130},   {72, 1, 5, 0, 32, 0, true, 200},   {80, 2, 1, 128, 64, 0, false, 420},
     {96, 1, 8, 0, 32, 50, false, 270}, {128, 1, 7, 150, 16, 0, true, 400}, {256, 1, 2, 0, 32, 0, true, 180},
     {512, 1, 4, 64, 64, 0, false, 200}, {40, 1, 13, 1, 16, 0, false, 140}, {64, 1, 100, 0, 32, 0, true, 135},
+    {64, 2, 3, 0, 32, 0, false, 300, false}, {16, 1, 4, 9, 16, 0, true, 290, false}, {24, 1, 2, 200, 32, 20, true, 420, false},
 };
 
 std::string describe(const KernelTable& kernels, const Shape& s) {
-  return format("%s headDim %d kvHeads %d group %d window %d page %d cap %g %s", kernels.name, s.headDim, s.kvHeads, s.groupHeads,
-                s.window, s.pageTokens, static_cast<double>(s.softcap), s.f16 ? "f16" : "f32");
+  return format("%s headDim %d kvHeads %d group %d window %d page %d cap %g %s%s", kernels.name, s.headDim, s.kvHeads, s.groupHeads,
+                s.window, s.pageTokens, static_cast<double>(s.softcap), s.f16 ? "f16" : "f32",
+                s.causal ? "" : " both ways");
 }
 
 void check(bool ok, const std::string& what) {
@@ -198,6 +205,7 @@ TEST(attention_is_bitwise_independent_of_chunks) {
 
 TEST(attention_tiles_merge_to_the_same_bits) {
   eachVariant([](Case test, const std::string& what) {
+    if (!test.shape.causal) return;
     const std::vector<float> whole = test.inChunks(test.shape.tokens);
     const size_t stride = static_cast<size_t>(test.heads()) * test.shape.headDim;
     for (int position : {0, 100, 128, test.shape.tokens - 1}) {

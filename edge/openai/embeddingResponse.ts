@@ -1,0 +1,21 @@
+import type { Embedded } from '../engine.ts'
+
+/** The body that POST /v1/embeddings answers with. */
+export function embeddingResponse({ model, embeddings, promptTokens }: Embedded, base64: boolean) {
+  return {
+    object: 'list',
+    data: embeddings.map((embedding, index) => ({
+      object: 'embedding',
+      index,
+      embedding: base64 ? embedding : numbersOf(embedding),
+    })),
+    model,
+    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+  }
+}
+
+function numbersOf(base64: string): number[] {
+  const bytes = Uint8Array.from(atob(base64), character => character.charCodeAt(0))
+  const view = new DataView(bytes.buffer)
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
+}

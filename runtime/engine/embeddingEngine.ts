@@ -1,0 +1,372 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type Accepted,
+  type DetokenizeJob,
+  type Embedded,
+  type EmbedJob,
+  EngineError,
+  type EngineErrorData,
+  type EngineHealth,
+  type ModelInfo,
+  type ModelMetrics,
+  type Tokenized,
+  type TokenizeJob,
+} from '../../edge/engine.ts'
+import type { NativeModel, SlotOptions } from '../native.ts'
+import { encodeEmbedding } from './encodeEmbedding.ts'
+import type { StepResult } from './launchStep.ts'
+import type { EngineText, LoadReport } from './localEngine.ts'
+import type { ManagedEngine } from './modelRegistry.ts'
+import { PromptEncoder } from './promptEncoder.ts'
+import { Scheduler, type SchedulerOptions } from './scheduler.ts'
+import type { Sequence, SequenceOptions } from './sequence.ts'
+import { StepLoop } from './stepLoop.ts'
+import type { StepPlan } from './stepPlan.ts'
+
+export interface EmbeddingEngineOptions {
+  info: ModelInfo & { vocabSize: number; maxModelLen: number; embeddingSize: number }
+  report: LoadReport
+  scheduler: SchedulerOptions
+}
+
+/** One request: its inputs, and the vectors that are done. */
+interface EmbedRun {
+  id: string
+  job: EmbedJob
+  sequences: Map<Sequence, number>
+  vectors: (Float32Array | undefined)[]
+  numMissing: number
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** The engine of a model that makes embeddings: inputs of many requests share steps, as prompts of a generating model do. */
+export class EmbeddingEngine implements ManagedEngine {
+  readonly #options: EmbeddingEngineOptions
+  readonly #text: EngineText
+  readonly #native: NativeModel
+  readonly #prompts: PromptEncoder
+  readonly #scheduler: Scheduler
+  readonly #steps: StepLoop
+  readonly #runs = new Set<EmbedRun>()
+  readonly #runOf = new Map<Sequence, EmbedRun>()
+  readonly #counts = { completed: 0, aborted: 0, errors: 0 }
+  readonly #rejected = new Map<string, number>()
+  #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
+  #failure = ''
+  #onIdle = () => {}
+
+  constructor(options: EmbeddingEngineOptions, text: EngineText, native: NativeModel) {
+    this.#options = options
+    this.#text = text
+    this.#native = native
+    this.#prompts = new PromptEncoder(text, options.info, undefined)
+    this.#scheduler = new Scheduler(options.scheduler, native)
+    const { vocabSize } = options.info
+    this.#steps = new StepLoop(
+      native,
+      this.#scheduler,
+      { vocabSize, depth: 2 },
+      {
+        onResults: (...results) => this.#takeResults(...results),
+        onIdle: () => {},
+        onFailure: error => this.#fail(error),
+      },
+    )
+  }
+
+  get info(): ModelInfo {
+    return this.#options.info
+  }
+
+  get report(): LoadReport {
+    return this.#options.report
+  }
+
+  async submit(): Promise<Accepted> {
+    const message = `The model '${this.#options.info.id}' makes embeddings; it does not generate text.`
+    throw new EngineError({ kind: 'invalid', message, param: 'model' })
+  }
+
+  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    try {
+      return await this.#embed(job, signal)
+    } catch (error) {
+      if (error instanceof EngineError) {
+        this.#rejected.set(error.kind, (this.#rejected.get(error.kind) ?? 0) + 1)
+      }
+      throw error
+    }
+  }
+
+  async #embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    signal.throwIfAborted()
+    this.#checkReady()
+    const { info } = this.#options
+    const dimensions = job.dimensions ?? info.embeddingSize
+    if (!(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= info.embeddingSize)) {
+      const message = `dimensions must be an integer from 1 to ${info.embeddingSize}, the size of this model's embeddings`
+      throw new EngineError({ kind: 'invalid', message, param: 'dimensions' })
+    }
+    const prompts = await Promise.all(
+      job.inputs.map((input, i) => this.#encode(input, i, job, signal)),
+    )
+    signal.throwIfAborted()
+    // Much may have happened while the text worker was busy.
+    this.#checkReady()
+    const vectors = await this.#run(job, prompts, signal)
+    return {
+      model: info.id,
+      embeddings: vectors.map(vector => encodeEmbedding(vector, dimensions)),
+      promptTokens: prompts.reduce((n, prompt) => n + prompt.length, 0),
+    }
+  }
+
+  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+    const named = [...this.#runs].filter(
+      ({ id: runId, job }) => (runId === id || job.requestId === id) && job.owner === owner,
+    )
+    for (const run of named)
+      this.#end(run, { kind: 'cancelled', message: 'The job was cancelled.' })
+    return named.length > 0
+  }
+
+  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    return this.#prompts.tokenize(job, this.#options.info, signal)
+  }
+
+  detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
+    const { skipSpecialTokens = false } = job
+    return this.#text.decode(job.tokens, { skipSpecialTokens }, signal)
+  }
+
+  async models(): Promise<ModelInfo[]> {
+    const status = this.#state === 'failed' ? 'failed' : this.#options.info.status
+    return [{ ...this.#options.info, status }]
+  }
+
+  async health(): Promise<EngineHealth> {
+    const state = this.#state
+    return {
+      ready: state === 'ready',
+      ...(state === 'draining' && { reason: 'draining' as const }),
+      ...((state === 'failed' || state === 'disposed') && { reason: 'failed' as const }),
+      ...(this.#failure !== '' && { detail: this.#failure }),
+      running: this.#scheduler.numRunning,
+      waiting: this.#scheduler.numWaiting,
+      kvPagesUsed: this.#scheduler.pool.numUsed,
+      kvPagesTotal: this.#scheduler.pool.numPages,
+    }
+  }
+
+  async metrics(): Promise<ModelMetrics[]> {
+    const { steps: _steps, ...counters } = this.#scheduler.counters
+    return [
+      {
+        model: this.#options.info.id,
+        capacity: this.#options.scheduler.maxSequences,
+        running: this.#scheduler.numRunning,
+        waiting: this.#scheduler.numWaiting,
+        kvPagesUsed: this.#scheduler.pool.numUsed,
+        kvPagesTotal: this.#scheduler.pool.numPages,
+        ...counters,
+        completed: {
+          stop: this.#counts.completed,
+          aborted: this.#counts.aborted,
+          error: this.#counts.errors,
+        },
+        rejected: Object.fromEntries(this.#rejected),
+      },
+    ]
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === 'ready') this.#state = 'draining'
+    if (this.#runs.size === 0) return
+    const { promise: idle, resolve } = Promise.withResolvers<void>()
+    this.#onIdle = resolve
+    const timeout = setTimeout(() => {
+      this.#endAll({ kind: 'draining', message: 'The server shut down before the end.' })
+    }, deadlineMs)
+    await idle
+    clearTimeout(timeout)
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#state === 'disposed') return
+    this.#state = 'disposed'
+    this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
+    await Promise.all([this.#native.dispose(), this.#text.close()])
+  }
+
+  /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
+  checkInvariants(): void {
+    this.#scheduler.checkInvariants()
+  }
+
+  #checkReady(): void {
+    if (this.#state === 'draining') {
+      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
+    }
+    if (this.#state !== 'ready') {
+      const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
+      throw new EngineError({ kind: 'unavailable', message })
+    }
+    if (this.#scheduler.isFull) {
+      throw new EngineError({
+        kind: 'busy',
+        message: `${this.#scheduler.numWaiting} inputs are waiting already.`,
+        retryAfterMs: this.#scheduler.retryAfterMs(),
+      })
+    }
+  }
+
+  /** @throws EngineError for an input that is empty, too long or of tokens the model does not have */
+  async #encode(
+    input: string | number[],
+    index: number,
+    job: EmbedJob,
+    signal: AbortSignal,
+  ): Promise<Int32Array> {
+    const { maxModelLen, vocabSize } = this.#options.info
+    const param = `inputs.${index}`
+    const ids =
+      typeof input === 'string'
+        ? await this.#prompts.encode({ kind: 'text', text: input }, signal)
+        : Int32Array.from(input)
+    if (ids.length === 0) {
+      throw new EngineError({ kind: 'invalid', message: 'The input is empty.', param })
+    }
+    const unknown = ids.find(id => id < 0 || id >= vocabSize)
+    if (unknown !== undefined) {
+      const message = `The input holds token ${unknown}, which this model does not know.`
+      throw new EngineError({ kind: 'invalid', message, param })
+    }
+    if (ids.length <= maxModelLen) return ids
+    if (!job.truncate) {
+      const message = `The input has ${ids.length} tokens, and the context holds ${maxModelLen}.`
+      throw new EngineError({ kind: 'context_length', message, param })
+    }
+    return this.#truncated(ids, maxModelLen)
+  }
+
+  /** Keeps the token that tokenizers put behind a text: models are read there. */
+  #truncated(ids: Int32Array, length: number): Int32Array {
+    const cut = ids.slice(0, length)
+    const last = ids.at(-1)
+    if (last !== undefined && this.#text.isSpecial(last)) cut[length - 1] = last
+    return cut
+  }
+
+  #run(job: EmbedJob, prompts: Int32Array[], signal: AbortSignal): Promise<Float32Array[]> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        if (!this.#runs.has(run)) return
+        this.#counts.aborted += run.numMissing
+        this.#forget(run)
+        reject(signal.reason)
+      }
+      const release = () => signal.removeEventListener('abort', abort)
+      const run: EmbedRun = {
+        id: `emb-${randomUUID()}`,
+        job,
+        sequences: new Map(),
+        vectors: prompts.map(() => undefined),
+        numMissing: prompts.length,
+        resolve: () => {
+          release()
+          resolve(run.vectors.filter(vector => vector !== undefined))
+        },
+        reject: error => {
+          release()
+          reject(error)
+        },
+      }
+      this.#runs.add(run)
+      signal.addEventListener('abort', abort, { once: true })
+      const now = performance.now()
+      for (const [index, prompt] of prompts.entries()) {
+        const [sequence] = this.#scheduler.add([sequenceOptions(prompt)], 0, now)
+        if (sequence === undefined) continue
+        run.sequences.set(sequence, index)
+        this.#runOf.set(sequence, run)
+      }
+      this.#steps.start()
+    })
+  }
+
+  #takeResults(plan: StepPlan, { sampled, pooled }: StepResult, ms: number, now: number): void {
+    for (const [i, { sequence }] of plan.pooled.entries()) {
+      const run = this.#runOf.get(sequence)
+      const index = run?.sequences.get(sequence)
+      const vector = pooled[i]
+      if (run === undefined || index === undefined || vector === undefined) continue
+      run.vectors[index] = vector
+      run.numMissing--
+      this.#counts.completed++
+    }
+    this.#scheduler.apply(plan.id, sampled.tokens, ms, now, () => {})
+    for (const run of this.#runs) {
+      if (run.numMissing > 0) continue
+      this.#forget(run)
+      run.resolve()
+    }
+  }
+
+  #end(run: EmbedRun, error: EngineErrorData): void {
+    this.#counts.errors += run.numMissing
+    this.#forget(run)
+    run.reject(new EngineError(error))
+  }
+
+  #endAll(error: EngineErrorData): void {
+    for (const run of this.#runs) this.#end(run, error)
+  }
+
+  #forget(run: EmbedRun): void {
+    this.#runs.delete(run)
+    for (const sequence of run.sequences.keys()) {
+      this.#runOf.delete(sequence)
+      this.#scheduler.finish(sequence)
+    }
+    if (this.#runs.size === 0) this.#onIdle()
+    // Whoever waited for its place or pages may run now.
+    else if (this.#state !== 'failed' && this.#state !== 'disposed') this.#steps.start()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'disposed') return
+    this.#state = 'failed'
+    this.#failure = error instanceof Error ? error.message : String(error)
+    this.#steps.drop()
+    this.#endAll({ kind: 'internal', message: `The engine failed: ${this.#failure}` })
+  }
+}
+
+function sequenceOptions(prompt: Int32Array): SequenceOptions {
+  return {
+    prompt,
+    // Nothing follows the prompt.
+    maxLength: prompt.length,
+    stopIds: noIds,
+    slot: unusedSlot,
+    pooled: true,
+    cacheSalt: '',
+  }
+}
+
+const noIds: ReadonlySet<number> = new Set()
+
+/** A sequence holds a slot, also when nothing is drawn. */
+const unusedSlot: SlotOptions = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+  choice: 0,
+  topLogprobs: 0,
+}
