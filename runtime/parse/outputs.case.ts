@@ -572,16 +572,16 @@ True
     format: { reasoning: 'harmony', calls: 'harmony', promptTail: '<|start|>assistant' },
     outputs: [
       {
-        what: 'analysis, then the answer',
-        output:
-          '<|channel|>analysis<|message|>2 < 3, <b>.<|end|><|start|>assistant<|channel|>final<|message|>Yes. ',
-        expected: ['reasoning|2 < 3, <b>.', 'text|Yes. '],
-      },
-      {
         what: 'analysis, a preamble, a call',
         output:
           '<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary<|message|>Moment.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"city": "A"}',
         expected: ['reasoning|hm', 'text|Moment.', 'call|get_weather|{"city": "A"}'],
+      },
+      {
+        what: 'analysis, then the answer',
+        output:
+          '<|channel|>analysis<|message|>2 < 3, <b>.<|end|><|start|>assistant<|channel|>final<|message|>Yes. ',
+        expected: ['reasoning|2 < 3, <b>.', 'text|Yes. '],
       },
       {
         what: 'the recipient in front, and a call on the analysis channel',
