@@ -35,19 +35,24 @@ const customDefinition = z.object(
 const FUNCTION = z.literal('function', "'function' or 'custom'")
 const CUSTOM = z.literal('custom', "'function' or 'custom'")
 
-/** The flat forms are those of the Responses API. */
-const tool = z.union(
+/** Tools as the Responses API has them. */
+const flatTools = [
+  functionDefinition.extend({ type: FUNCTION, function: z.null().optional() }),
+  customDefinition.extend({ type: CUSTOM, custom: z.null().optional() }),
+] as const
+export const flatToolField = z.union(flatTools, { error: 'an object' })
+
+const toolField = z.union(
   [
     z.object({ type: FUNCTION, function: functionDefinition }),
     z.object({ type: CUSTOM, custom: customDefinition }),
-    functionDefinition.extend({ type: FUNCTION, function: z.null().optional() }),
-    customDefinition.extend({ type: CUSTOM, custom: z.null().optional() }),
+    ...flatTools,
   ],
   { error: 'an object' },
 )
 
 /** The fields `tools` and, deprecated, `functions`. */
-export const toolsField = list(tool)
+export const toolsField = list(toolField)
 export const functionsField = list(functionDefinition)
 
 function list<T extends z.ZodType>(item: T) {
@@ -63,16 +68,19 @@ export function toTools(
   tools: z.infer<typeof toolsField>,
   functions: z.infer<typeof functionsField>,
 ): ToolDefinition[] {
-  const all = [...(tools ?? []).map(toTool), ...(functions ?? []).map(toFunctionTool)]
-  const names = all.map(toolName)
+  return checkNames([...(tools ?? []).map(toTool), ...(functions ?? []).map(toFunctionTool)])
+}
+
+/** @throws ApiError 400 for two tools of one name */
+export function checkNames(tools: ToolDefinition[]): ToolDefinition[] {
+  const names = tools.map(toolName)
   const twice = names.find((name, i) => names.indexOf(name) < i)
-  if (twice === undefined) return all
+  if (twice === undefined) return tools
   throw invalidRequest('tools', `Two tools are called '${twice}'.`)
 }
 
-type Tool = z.infer<typeof tool>
-
-function toTool(tool: Tool): ToolDefinition {
+/** The engine's form of one tool: nested, as chat templates read it. */
+export function toTool(tool: z.infer<typeof toolField>): ToolDefinition {
   return tool.type === 'custom'
     ? toCustomTool(tool.custom ?? tool)
     : toFunctionTool(tool.function ?? tool)

@@ -15,6 +15,11 @@ const imageUrl = z.union(
   { error: "a URL, or an object with 'url'" },
 )
 
+export const audioField = z.object(
+  { data: field.string(), format: field.oneOf('wav', 'mp3') },
+  'an object',
+)
+
 /** No type is text, as clients of older servers write it. */
 const textPart = z.object({ type: z.literal('text').nullish(), text: field.string() }, 'a part')
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: field.string() })
@@ -25,7 +30,7 @@ const mediaParts = [
   z.object({ type: z.literal('video_url'), video_url: url }),
   z.object({
     type: z.literal('input_audio'),
-    input_audio: z.object({ data: field.string(), format: field.oneOf('wav', 'mp3') }, 'an object'),
+    input_audio: audioField,
   }),
   z.object({
     type: z.literal('file'),
@@ -96,7 +101,12 @@ function imagePart(image: z.infer<typeof imageUrl>, path: string): MediaPart {
   return { ...linkedPart('image', image, path), ...(detail && { detail }) }
 }
 
-function linkedPart(type: MediaPart['type'], link: z.infer<typeof url>, path: string): MediaPart {
+/** Media behind an address, or in a data URL. @throws ApiError 400 when those cannot be decoded */
+export function linkedPart(
+  type: MediaPart['type'],
+  link: z.infer<typeof url>,
+  path: string,
+): MediaPart {
   const [address, at] = typeof link === 'string' ? [link, path] : [link.url, `${path}.url`]
   if (isDataUrl(address)) return { type, source: decodeDataUrl(address, type, at) }
   return { type, source: { kind: 'url', url: address } }
@@ -104,7 +114,8 @@ function linkedPart(type: MediaPart['type'], link: z.infer<typeof url>, path: st
 
 const audioTypes = { wav: 'audio/wav', mp3: 'audio/mpeg' }
 
-function audioPart({ data, format }: { data: string; format: 'wav' | 'mp3' }, path: string) {
+/** @throws ApiError 400 for what is not base64 */
+export function audioPart({ data, format }: { data: string; format: 'wav' | 'mp3' }, path: string) {
   return { type: 'audio', source: mediaData(data, audioTypes[format], 'audio', path) } as const
 }
 
@@ -114,7 +125,8 @@ interface FileFields {
   file_data?: string | undefined
 }
 
-function filePart({ file_id, filename, file_data }: FileFields, path: string): ContentPart {
+/** @throws ApiError 400 for a file that is only named, or cannot be decoded */
+export function filePart({ file_id, filename, file_data }: FileFields, path: string): ContentPart {
   if (file_id !== undefined) {
     throw unsupported(`${path}.file_id`, 'Uploaded files are not supported by this server.')
   }

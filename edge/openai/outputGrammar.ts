@@ -6,6 +6,14 @@ import { field, invalidValue, isObject, optional } from '../schema.ts'
 const jsonSchema = z.union([field.object(), field.boolean()], { error: 'a JSON schema' })
 const choices = z.array(field.string(), 'an array of strings').min(1, 'at least one string')
 
+/** A named schema that the output is held to, whether or not it says `strict`. */
+export const schemaFields = {
+  name: field.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 letters, digits, _ or -'),
+  description: optional(field.string()),
+  schema: optional(jsonSchema),
+  strict: optional(field.boolean()),
+}
+
 const responseFormat = z.discriminatedUnion(
   'type',
   [
@@ -14,15 +22,7 @@ const responseFormat = z.discriminatedUnion(
     z.object({ type: z.literal('json_object'), schema: optional(jsonSchema) }),
     z.object({
       type: z.literal('json_schema'),
-      json_schema: z.object(
-        {
-          name: field.string().regex(/^[A-Za-z0-9_-]{1,64}$/, '1 to 64 letters, digits, _ or -'),
-          description: optional(field.string()),
-          schema: optional(jsonSchema),
-          strict: optional(field.boolean()),
-        },
-        'an object',
-      ),
+      json_schema: z.object(schemaFields, 'an object'),
     }),
   ],
   "an object with type 'text', 'json_object' or 'json_schema'",

@@ -52,6 +52,11 @@ export const unsupportedInChat: Record<string, Check> = {
 
 export const unsupportedInCompletions: Record<string, Check> = { adapter }
 
+export const unsupportedInResponses: Record<string, Check> = {
+  adapter,
+  files: refuseUnlessOff,
+}
+
 /** @throws ApiError 400 for the first field of `checks` that asks for something */
 export function refuseUnsupported(checks: Record<string, Check>, body: JsonObject): void {
   for (const [param, check] of Object.entries(checks)) {

@@ -4,6 +4,7 @@ import { readRun } from '../collect.ts'
 import type { RouteDeps } from '../deps.ts'
 import { type ChatPrompt, EngineError, type GenerateJob } from '../engine.ts'
 import { type JobRun, startJob } from '../jobRun.ts'
+import { grammarError } from '../openai/grammarError.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv } from '../requestScope.ts'
 import type { ResponseStore, StoredResponse } from '../responseStore.ts'
@@ -42,7 +43,9 @@ export async function createResponse(c: Context<AppEnv>, deps: ResponsesDeps): P
     prompt,
     ...(detached && { detach: true, jobId: head.id }),
   }
-  const run = await startJob(scope, job)
+  const run = await startJob(scope, job).catch((error: unknown) => {
+    throw grammarError(error, job, request.grammarParam) ?? error
+  })
   if (detached) await keepHead(c, stored, run, store)
   if (background) workOn(c, () => refresh(stored, 'end', { engine: scope.engine }, store))
   const response = runOf(stored)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '../engine.ts'
+import { audioField } from '../openai/contentParts.ts'
 import { field, invalidValue, isObject, optional, parseFields } from '../schema.ts'
 import { inputItemId } from './itemIds.ts'
 
@@ -12,11 +13,11 @@ const imagePart = z.object({
   type: z.literal('input_image'),
   image_url: optional(field.string()),
   file_id: optional(field.string()),
-  detail: optional(field.string()),
+  detail: optional(field.oneOf('auto', 'low', 'high', 'original')),
 })
 const audioPart = z.object({
   type: z.literal('input_audio'),
-  input_audio: z.object({ data: field.string(), format: field.string() }, 'an object'),
+  input_audio: audioField,
 })
 const filePart = z.object({
   type: z.literal('input_file'),

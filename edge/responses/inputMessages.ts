@@ -1,6 +1,7 @@
-import type { ChatMessage, ContentPart, JsonObject } from '../engine.ts'
+import type { ChatMessage, JsonObject } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { type InputContent, type InputItem, parseItem } from './inputItems.ts'
+import { toContent } from './inputContent.ts'
+import { type InputItem, parseItem } from './inputItems.ts'
 import { unsealReasoning } from './reasoningSeal.ts'
 import { flatName } from './toolIndex.ts'
 
@@ -104,19 +105,4 @@ function reasoningText(item: Extract<InputItem, { type: 'reasoning' }>): string 
   if (text !== '') return text
   const sealed = encrypted_content === undefined ? undefined : unsealReasoning(encrypted_content)
   return sealed ?? summary.map(part => part.text).join('\n\n')
-}
-
-/** @param between text parts of one item */
-function toContent(content: InputContent, between: string, path: string): string | ContentPart[] {
-  if (typeof content === 'string') return content
-  const parts = content.map((part, i): ContentPart => {
-    if (part.type === 'refusal') return { type: 'text', text: part.refusal }
-    if ('text' in part) return { type: 'text', text: part.text }
-    throw invalidRequest(
-      `${path}[${i}]`,
-      `Content of type '${part.type}' is not supported by this model; only text is.`,
-      'unsupported_media',
-    )
-  })
-  return parts.map(part => (part.type === 'text' ? part.text : '')).join(between)
 }

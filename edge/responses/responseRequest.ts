@@ -1,27 +1,28 @@
 import { z } from 'zod'
-import type { GenerateJob, Grammar, JsonObject, ModelInfo } from '../engine.ts'
+import type { GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
+import {
+  grammarFields,
+  type OutputGrammar,
+  schemaFields,
+  toOutputGrammar,
+} from '../openai/outputGrammar.ts'
 import { jobBasics, samplingFields } from '../openai/samplingFields.ts'
 import { thinkingFields, toThinking } from '../openai/thinking.ts'
+import { refuseUnsupported, unsupportedInResponses } from '../openai/unsupportedFields.ts'
 import { resolveModel } from '../resolveModel.ts'
 import { field, optional, parseFields } from '../schema.ts'
 import { toInputItems } from './inputItems.ts'
 import type { ResponseObject } from './responseObject.ts'
-import { toResponseTools, toToolChoice } from './responseTools.ts'
+import { toResponseToolChoice } from './responseToolChoice.ts'
+import { toResponseTools } from './responseTools.ts'
 
-const jsonSchema = z.union([field.object(), field.boolean()], { error: 'a JSON schema' })
 const textFormat = z.discriminatedUnion(
   'type',
   [
     z.object({ type: z.literal('text') }),
     z.object({ type: z.literal('json_object') }),
-    z.object({
-      type: z.literal('json_schema'),
-      name: optional(field.string()),
-      description: optional(field.string()),
-      schema: optional(jsonSchema),
-      strict: optional(field.boolean()),
-    }),
+    z.object({ type: z.literal('json_schema'), ...schemaFields }),
   ],
   "an object with type 'text', 'json_object' or 'json_schema'",
 )
@@ -29,6 +30,7 @@ const tokens = optional(field.integer(1, Number.MAX_SAFE_INTEGER))
 
 const responseFields = z.object({
   ...samplingFields,
+  ...grammarFields,
   input: field.any(),
   instructions: optional(field.string()),
   previous_response_id: optional(field.string()),
@@ -83,6 +85,8 @@ export interface ResponseRequest {
   stream: boolean
   /** Types of tools that were left out. */
   leftTools: string[]
+  /** The field that `job.grammar` comes from. */
+  grammarParam?: string
 }
 
 /**
@@ -98,16 +102,15 @@ export function responseRequest(
   const request = parseFields(responseFields, body)
   refuse(body, request)
   const model = resolveModel(models, request.model)
-  const tools = toResponseTools((request.tools ?? []) as JsonObject[])
-  const toolChoice = toToolChoice(request.tool_choice ?? undefined, tools)
-  const { definitions } = tools
+  const { definitions, left } = toResponseTools((request.tools ?? []) as JsonObject[])
+  const toolChoice = toResponseToolChoice(request.tool_choice, definitions)
   const include = request.include ?? []
   const maxTokens = request.max_output_tokens ?? request.max_completion_tokens ?? request.max_tokens
   const wantsLogprobs =
     include.includes('message.output_text.logprobs') ||
     request.logprobs === true ||
     (request.top_logprobs ?? 0) > 0
-  const grammar = toGrammar(request)
+  const output = toGrammar(request)
   return {
     job: {
       ...jobBasics(request, model),
@@ -118,7 +121,7 @@ export function responseRequest(
       }),
       ...(request.truncation === 'auto' && { truncatePrompt: true }),
       // Where nothing but calls may come there is no text for a grammar to hold.
-      ...(grammar && toolChoice?.mode !== 'required' && { grammar }),
+      ...(output && toolChoice?.mode !== 'required' && { grammar: output.grammar }),
     },
     prompt: {
       kind: 'chat',
@@ -137,7 +140,8 @@ export function responseRequest(
     input: toInputItems(request.input, identity.id),
     include,
     stream: request.stream ?? false,
-    leftTools: tools.left,
+    leftTools: left,
+    ...(output && { grammarParam: output.param }),
   }
 }
 
@@ -147,18 +151,29 @@ function refuse(body: JsonObject, { n, background, store }: ResponseFields): voi
     if (body[param] == null) continue
     throw unsupported(param, `'${param}' names an object that this server does not keep.`)
   }
+  refuseUnsupported(unsupportedInResponses, body)
   if (n !== undefined && n !== 1) throw unsupported('n', 'A response has one choice.')
   if (background && store === false) {
     throw invalidRequest('store', "'background' needs 'store': the response is fetched later.")
   }
 }
 
-function toGrammar({ text }: ResponseFields): Grammar | undefined {
+/** Here the format is flat, and within `text`. */
+function toGrammar({ text, ...request }: ResponseFields): OutputGrammar | undefined {
   const format = text?.format
-  if (format === undefined || format.type === 'text') return undefined
-  if (format.type === 'json_object' || format.schema === undefined) return { type: 'json_object' }
-  // Parsed from JSON, so that is all there can be in it.
-  return { type: 'json_schema', schema: format.schema as JsonObject | boolean }
+  if (format === undefined || format.type === 'text') return toOutputGrammar(request)
+  if (request.response_format !== undefined) {
+    throw invalidRequest('text.format', "'text.format' and 'response_format' are the same.")
+  }
+  const output = toOutputGrammar({
+    ...request,
+    response_format:
+      format.type === 'json_schema'
+        ? { type: format.type, json_schema: format }
+        : { type: format.type, schema: undefined },
+  })
+  const inSchema = output?.param.endsWith('.schema') ?? false
+  return output && { ...output, param: inSchema ? 'text.format.schema' : 'text.format' }
 }
 
 function responseHead(

@@ -1,6 +1,6 @@
-import type { ChatPrompt, FunctionTool, JsonObject, ToolDefinition } from '../engine.ts'
-import { invalidRequest, unsupported } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import type { FunctionTool, JsonObject, ToolDefinition } from '../engine.ts'
+import { checkNames, flatToolField, toTool } from '../openai/chatTools.ts'
+import { invalidValue, isObject, parseFields } from '../schema.ts'
 import type { ClientTool } from './clientCallWriter.ts'
 import { flatName } from './toolIndex.ts'
 
@@ -22,39 +22,51 @@ export function toResponseTools(tools: JsonObject[]): ResponseTools {
     const { type } = tool
     if (type === 'namespace') {
       const { name, tools } = tool
-      if (typeof name !== 'string') throw invalidValue(`${path}.name`, name, 'a name')
+      if (typeof name !== 'string') throw invalidValue(`${path}.name`, name ?? undefined, 'a name')
       if (!Array.isArray(tools)) throw invalidValue(`${path}.tools`, tools, 'an array of tools')
       for (const [i, inner] of tools.entries()) {
         const at = `${path}.tools[${i}]`
         if (!isObject(inner)) throw invalidValue(at, inner, 'a tool')
         add(inner as JsonObject, at, name)
       }
-    } else if (type === 'function') definitions.push(toFunction(tool, path, namespace))
-    else if (isClientTool(tool)) definitions.push(clientTool(tool.type))
+    } else if (type === 'function' || type === 'custom') {
+      const fields = type === 'function' ? functionFields(tool) : customFields(tool)
+      definitions.push(within(namespace, toTool(parseFields(flatToolField, fields, path))))
+    } else if (isClientTool(tool)) definitions.push(clientTool(tool.type))
     else if (typeof type === 'string') left.push(type)
-    else throw invalidValue(`${path}.type`, type, "'function' or another type of tool")
+    else throw invalidValue(`${path}.type`, type ?? undefined, "'function' or another type of tool")
   }
   for (const [i, tool] of tools.entries()) add(tool, `tools[${i}]`)
-  return { definitions, left }
+  return { definitions: checkNames(definitions), left }
 }
 
-function toFunction(tool: JsonObject, path: string, namespace: string | undefined): FunctionTool {
-  const fn = isObject(tool.function) ? tool.function : tool
-  const { name, description, parameters } = fn
-  if (typeof name !== 'string' || name === '') {
-    throw invalidValue(`${path}.name`, name ?? undefined, 'a name')
-  }
-  if (parameters != null && !isObject(parameters)) {
-    throw invalidValue(`${path}.parameters`, parameters, 'a JSON schema object')
-  }
+/** What the flat form holds beside these concerns OpenAI's servers. Unlike a chat's, its functions are strict. */
+function functionFields(tool: JsonObject): object {
+  const { type } = tool
+  // The nested form, which says less, is understood too.
+  if (isObject(tool.function)) return { type, ...tool.function }
+  const { name, description, parameters, strict } = tool
   return {
-    type: 'function',
-    function: {
-      name: flatName(namespace, name),
-      ...(typeof description === 'string' && { description }),
-      ...(parameters != null && { parameters: parameters as JsonObject }),
-    },
+    type,
+    name,
+    description,
+    parameters,
+    strict: strict ?? (isObject(parameters) ? true : undefined),
   }
+}
+
+/** Chat nests what is flat here. */
+function customFields(tool: JsonObject): object {
+  if (isObject(tool.custom)) return { type: tool.type, ...tool.custom }
+  const { format } = tool
+  if (!isObject(format) || format.type !== 'grammar' || format.grammar !== undefined) return tool
+  return { ...tool, format: { type: 'grammar', grammar: format } }
+}
+
+function within(namespace: string | undefined, tool: ToolDefinition): ToolDefinition {
+  if (tool.type === 'custom') return { ...tool, name: flatName(namespace, tool.name) }
+  const { name, ...fields } = tool.function
+  return { type: 'function', function: { name: flatName(namespace, name), ...fields } }
 }
 
 /** A shell in a container would be OpenAI's own. */
@@ -109,74 +121,4 @@ const clientTools: Record<ClientTool, Omit<FunctionTool['function'], 'name'>> = 
 
 function clientTool(name: ClientTool): FunctionTool {
   return { type: 'function', function: { name, ...clientTools[name] } }
-}
-
-type ToolChoice = NonNullable<ChatPrompt['toolChoice']>
-
-/**
- * Which tools may and must be called.
- * @returns undefined for the default: any, or none
- * @throws ApiError 400 for a tool that is not there, and for `required` without any
- */
-export function toToolChoice(
-  choice: unknown,
-  { definitions }: ResponseTools,
-): ToolChoice | undefined {
-  const asked = readChoice(choice)
-  if (asked.mode === 'required' && definitions.length === 0) {
-    throw invalidRequest('tool_choice', "'tool_choice' asks for a call, but there are no tools.")
-  }
-  const known = definitions.map(tool => (tool.type === 'function' ? tool.function.name : tool.name))
-  const unknown = asked.names?.find(name => !known.includes(name))
-  if (unknown !== undefined) {
-    throw invalidValue('tool_choice', unknown, `the name of one of the tools: ${known.join(', ')}`)
-  }
-  const isDefault = asked.mode === 'auto' && asked.names === undefined
-  return isDefault || definitions.length === 0 ? undefined : asked
-}
-
-function readChoice(choice: unknown): ToolChoice {
-  if (choice === undefined) return { mode: 'auto' }
-  if (choice === 'auto' || choice === 'none' || choice === 'required') return { mode: choice }
-  if (!isObject(choice)) {
-    throw invalidValue(
-      'tool_choice',
-      choice,
-      "'none', 'auto', 'required' or an object that names tools",
-    )
-  }
-  if (choice.type !== 'allowed_tools') {
-    return { mode: 'required', names: [nameOf(choice, 'tool_choice')] }
-  }
-  const { mode, tools } = isObject(choice.allowed_tools) ? choice.allowed_tools : choice
-  if (mode !== 'auto' && mode !== 'required') {
-    throw invalidValue('tool_choice.mode', mode, "'auto' or 'required'")
-  }
-  if (!Array.isArray(tools)) throw invalidValue('tool_choice.tools', tools, 'an array of tools')
-  // Tools of OpenAI's servers may be allowed: they are not there to be called.
-  const named = tools.filter(tool => !isObject(tool) || isNamed(tool))
-  return { mode, names: named.map((tool, i) => nameOf(tool, `tool_choice.tools[${i}]`)) }
-}
-
-function isNamed({ type }: Record<string, unknown>): boolean {
-  return (
-    type === 'function' ||
-    type === 'custom' ||
-    type === 'local_shell' ||
-    type === 'shell' ||
-    type === 'apply_patch'
-  )
-}
-
-function nameOf(tool: unknown, path: string): string {
-  if (!isObject(tool)) throw invalidValue(path, tool, 'a tool: an object with type and name')
-  const { type } = tool
-  if (type !== 'function' && type !== 'custom') {
-    if (isNamed(tool)) return String(type)
-    throw unsupported(`${path}.type`, `Tools of type '${type}' are not supported by this server.`)
-  }
-  const nested = tool[type]
-  const { name, namespace } = isObject(nested) ? nested : tool
-  if (typeof name !== 'string') throw invalidValue(`${path}.name`, name, 'the name of a tool')
-  return flatName(typeof namespace === 'string' ? namespace : undefined, name)
 }
