@@ -1,6 +1,14 @@
 import type { Tape, Wait } from './tape.ts'
 import { CallWriter, type DeclaredTools, jsonArguments, toolName } from './toolCall.ts'
 
+/** The first is the token; the others are how distillates spell it. */
+export const deepseekBegins = [
+  '<｜tool▁calls▁begin｜>',
+  '<｜tool▁calls｜>',
+  '<｜tool_calls_begin｜>',
+  '<｜tool calls begin｜>',
+]
+
 const begin = '<｜tool▁call▁begin｜>'
 const separator = '<｜tool▁sep｜>'
 const end = '<｜tool▁call▁end｜>'
@@ -10,7 +18,7 @@ const end = '<｜tool▁call▁end｜>'
  * block of JSON (V3, R1 and its distillates).
  */
 export function* deepseekCalls(tape: Tape, tools: DeclaredTools): Wait<void> {
-  yield* tape.take('<｜tool▁calls▁begin｜>')
+  for (const calls of deepseekBegins) if (yield* tape.take(calls)) break
   do {
     yield* tape.skipSpace()
     yield* tape.expect(begin)

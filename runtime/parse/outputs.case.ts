@@ -270,6 +270,11 @@ True
         expected: ['call|get_weather|{"city": "A"}', 'call|now|{}'],
       },
       {
+        what: 'without the tag that ends the function',
+        output: '<tool_call>\n<function=get>\n<parameter=a>\n1\n</parameter>\n</tool_call>\nok',
+        expected: ['call|get|{"a": 1}', 'text|ok'],
+      },
+      {
         what: 'after reasoning',
         promptTail: '<think>\n',
         output: 'I look.\n</think>\n\n<tool_call>\n<function=now>\n</function>\n</tool_call>',
@@ -526,6 +531,11 @@ True
         output:
           'hm\n</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n```json\n{"city": "A"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
         expected: ['reasoning|hm', 'call|get_weather|{"city": "A"}', 'call|now|{}'],
+      },
+      {
+        what: 'the outer mark in other letters',
+        output: '<｜tool_calls_begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜>',
+        expected: ['call|now|{}'],
       },
       {
         what: 'without the outer marks',

@@ -1,4 +1,4 @@
-import { deepseekCalls } from './deepseekCalls.ts'
+import { deepseekBegins, deepseekCalls } from './deepseekCalls.ts'
 import { gemmaCall } from './gemmaCalls.ts'
 import { harmonyMarkers } from './harmonyOutput.ts'
 import { jsonCalls } from './jsonCalls.ts'
@@ -256,5 +256,5 @@ function deepseekMarkers(): string[] {
 }
 
 function deepseekOpeners(): { text: string }[] {
-  return [{ text: '<｜tool▁calls▁begin｜>' }, { text: '<｜tool▁call▁begin｜>' }]
+  return [...deepseekBegins, '<｜tool▁call▁begin｜>'].map(text => ({ text }))
 }

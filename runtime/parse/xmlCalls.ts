@@ -10,8 +10,8 @@ export interface XmlSyntax {
   key: { open: string; close: string }
   /** Around its value. */
   value: { open: string; close: string }
-  /** Ends the arguments. */
-  end: string
+  /** What ends the arguments, one of these. */
+  ends: string[]
   /** A newline after `value.open` and one before `value.close` are not part of the value. */
   valueOnOwnLine: boolean
 }
@@ -20,7 +20,8 @@ export interface XmlSyntax {
 const qwen: XmlSyntax = {
   key: { open: '<parameter=', close: '>' },
   value: { open: '', close: '</parameter>' },
-  end: '</function>',
+  // Of the two that end a call, one may be missing.
+  ends: ['</function>', '</tool_call>'],
   valueOnOwnLine: true,
 }
 
@@ -28,7 +29,7 @@ const qwen: XmlSyntax = {
 const glm: XmlSyntax = {
   key: { open: '<arg_key>', close: '</arg_key>' },
   value: { open: '<arg_value>', close: '</arg_value>' },
-  end: '</tool_call>',
+  ends: ['</tool_call>'],
   valueOnOwnLine: false,
 }
 
@@ -62,7 +63,7 @@ function* xmlArguments(
   let separator = ''
   for (;;) {
     yield* tape.skipSpace()
-    if (yield* tape.take(syntax.end)) break
+    if (yield* isEnd(tape, syntax)) break
     yield* tape.expect(syntax.key.open)
     const key = yield* parameterName(tape, syntax.key.close)
     yield* valueStart(tape, syntax)
@@ -72,6 +73,12 @@ function* xmlArguments(
     yield* xmlValue(tape, call, parameterSchema(schema, key), syntax)
   }
   call.end('}')
+}
+
+/** Moves over the end of the arguments. */
+function* isEnd(tape: Tape, { ends }: XmlSyntax): Wait<boolean> {
+  for (const end of ends) if (yield* tape.take(end)) return true
+  return false
 }
 
 function* parameterName(tape: Tape, close: string): Wait<string> {
@@ -133,18 +140,19 @@ function* xmlValue(
 }
 
 /** Moves over the end of a value; a closing tag inside the value is one that nothing fitting follows. */
-function* valueEnd(tape: Tape, { key, value, end, valueOnOwnLine }: XmlSyntax): Wait<boolean> {
+function* valueEnd(tape: Tape, syntax: XmlSyntax): Wait<boolean> {
+  const { key, value, valueOnOwnLine } = syntax
   const start = tape.offset
   if (valueOnOwnLine) yield* newline(tape)
   if (yield* tape.take(value.close)) {
     const after = tape.offset
     yield* tape.skipSpace()
-    const isEnd =
+    const canGoOn =
       (yield* tape.peek()) === '' ||
       (yield* tape.lookingAt(key.open)) ||
-      (yield* tape.lookingAt(end))
-    tape.rewind(isEnd ? after : start)
-    return isEnd
+      (yield* isEnd(tape, syntax))
+    tape.rewind(canGoOn ? after : start)
+    return canGoOn
   }
   tape.rewind(start)
   return false
