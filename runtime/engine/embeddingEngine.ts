@@ -101,7 +101,7 @@ export class EmbeddingEngine implements ManagedEngine {
 
   async #embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     signal.throwIfAborted()
-    this.#checkReady()
+    this.#checkReady(job.owner)
     const { info } = this.#options
     const dimensions = job.dimensions ?? info.embeddingSize
     if (!(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= info.embeddingSize)) {
@@ -113,7 +113,7 @@ export class EmbeddingEngine implements ManagedEngine {
     )
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
-    this.#checkReady()
+    this.#checkReady(job.owner)
     const vectors = await this.#run(job, prompts, signal)
     return {
       model: info.id,
@@ -204,7 +204,7 @@ export class EmbeddingEngine implements ManagedEngine {
     this.#scheduler.checkInvariants()
   }
 
-  #checkReady(): void {
+  #checkReady(owner: string | undefined): void {
     if (this.#state === 'draining') {
       throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
     }
@@ -212,11 +212,11 @@ export class EmbeddingEngine implements ManagedEngine {
       const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
       throw new EngineError({ kind: 'unavailable', message })
     }
-    if (this.#scheduler.isFull) {
+    if (this.#scheduler.isFull(owner)) {
       throw new EngineError({
         kind: 'busy',
-        message: `${this.#scheduler.numWaiting} inputs are waiting already.`,
-        retryAfterMs: this.#scheduler.retryAfterMs(),
+        message: `${this.#scheduler.numWaitingOf(owner)} of your inputs are waiting already.`,
+        retryAfterMs: this.#scheduler.retryAfterMs(owner),
       })
     }
   }
@@ -286,7 +286,7 @@ export class EmbeddingEngine implements ManagedEngine {
       signal.addEventListener('abort', abort, { once: true })
       const now = performance.now()
       for (const [index, prompt] of prompts.entries()) {
-        const [sequence] = this.#scheduler.add([sequenceOptions(prompt)], 0, now)
+        const [sequence] = this.#scheduler.add([sequenceOptions(prompt, job.owner)], 0, now)
         if (sequence === undefined) continue
         run.sequences.set(sequence, index)
         this.#runOf.set(sequence, run)
@@ -343,7 +343,7 @@ export class EmbeddingEngine implements ManagedEngine {
   }
 }
 
-function sequenceOptions(prompt: Int32Array): SequenceOptions {
+function sequenceOptions(prompt: Int32Array, owner: string | undefined): SequenceOptions {
   return {
     prompt,
     // Nothing follows the prompt.
@@ -352,6 +352,7 @@ function sequenceOptions(prompt: Int32Array): SequenceOptions {
     slot: unusedSlot,
     pooled: true,
     cacheSalt: '',
+    ...(owner !== undefined && { owner }),
   }
 }
 

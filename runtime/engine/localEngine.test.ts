@@ -346,6 +346,8 @@ describe('LocalEngine', () => {
     const error = await refusal(engine.submit(baseJob, neverAborted))
     expect(error).toMatchObject({ kind: 'busy' })
     expect(error.retryAfterMs).toBeGreaterThan(0)
+    // Somebody else's share is not full.
+    accepted.push(engine.submit({ ...baseJob, owner: 'another' }, neverAborted))
     for (const { events } of await Promise.all(accepted)) await readAll(events)
     await expectIdle(engine)
   })

@@ -165,7 +165,7 @@ export class LocalEngine implements ManagedEngine {
 
   async #admit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     signal.throwIfAborted()
-    this.#checkReady()
+    this.#checkReady(job.owner)
     validateJob(job, this.#options.info.vocabSize)
     checkModalities(job, this.#options.info.inputModalities)
     const [prompts, grammar] = await Promise.all([
@@ -174,7 +174,7 @@ export class LocalEngine implements ManagedEngine {
     ])
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
-    this.#checkReady()
+    this.#checkReady(job.owner)
     this.#prompts.check(job, prompts)
     this.#checkNumChoices(job, prompts)
     return this.#accept(job, prompts, grammar, signal)
@@ -285,7 +285,7 @@ export class LocalEngine implements ManagedEngine {
     this.#scheduler.checkInvariants()
   }
 
-  #checkReady(): void {
+  #checkReady(owner: string | undefined): void {
     if (this.#state === 'draining') {
       throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
     }
@@ -293,11 +293,11 @@ export class LocalEngine implements ManagedEngine {
       const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
       throw new EngineError({ kind: 'unavailable', message })
     }
-    if (this.#scheduler.isFull) {
+    if (this.#scheduler.isFull(owner)) {
       throw new EngineError({
         kind: 'busy',
-        message: `${this.#scheduler.numWaiting} requests are waiting already.`,
-        retryAfterMs: this.#scheduler.retryAfterMs(),
+        message: `${this.#scheduler.numWaitingOf(owner)} of your requests are waiting already.`,
+        retryAfterMs: this.#scheduler.retryAfterMs(owner),
       })
     }
   }
@@ -389,6 +389,7 @@ export class LocalEngine implements ManagedEngine {
       ...(job.promptLogprobs && { promptLogprobs: top }),
       ...(grammar && { constraint: new GrammarConstraint(grammar, this.#stopIds) }),
       cacheSalt: job.cacheSalt ?? '',
+      ...(job.owner !== undefined && { owner: job.owner }),
     }))
   }
 

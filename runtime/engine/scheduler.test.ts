@@ -217,6 +217,7 @@ function runMix(seed: number): Scheduler['counters'] {
     )
     const n = random(3) === 0 ? 1 + random(4) : 1
     const jobSeed = random(1000)
+    const owner = random(4)
     const limit = Math.min(maxLength, length + random(30))
     h.add(
       Array.from({ length: n }, (_, choice) => ({
@@ -225,6 +226,7 @@ function runMix(seed: number): Scheduler['counters'] {
         stopIds: new Set(random(3) === 0 ? [] : [0]),
         slot: slotOptions(jobSeed, choice),
         cacheSalt: random(4) === 0 ? 'b' : 'a',
+        ...(owner > 0 && { owner: `owner ${owner}` }),
         ...(random(6) === 0 && { promptLogprobs: 0 }),
       })),
       random(5) === 0 ? random(3) - 1 : 0,
@@ -435,13 +437,13 @@ describe('scheduler, one matter at a time', () => {
     const h = new Harness({ ...plain, maxSequences: 1, maxWaiting: 1 })
     h.add([request(8, 20)])
     h.turn(1)
-    expect(h.scheduler.isFull).toBe(false)
+    expect(h.scheduler.isFull(undefined)).toBe(false)
     h.add([request(8, 20, 2)])
-    expect(h.scheduler.isFull).toBe(true)
+    expect(h.scheduler.isFull(undefined)).toBe(true)
     h.stepMs = () => 100
     while (h.turn(1)) {}
     // 20 steps of 100 ms a sequence, one at a time.
-    expect(h.scheduler.retryAfterMs()).toBeGreaterThan(1000)
-    expect(h.scheduler.retryAfterMs()).toBeLessThan(3000)
+    expect(h.scheduler.retryAfterMs(undefined)).toBeGreaterThan(1000)
+    expect(h.scheduler.retryAfterMs(undefined)).toBeLessThan(3000)
   })
 })

@@ -93,19 +93,25 @@ export class Scheduler {
     return this.numRunning + this.numWaiting + this.numInFlight === 0
   }
 
-  /** True when no more may wait; those that will start at once do not count. */
-  get isFull(): boolean {
-    return this.#queues.isFull
+  numWaitingOf(owner: string | undefined): number {
+    return this.#queues.numWaitingOf(owner)
   }
 
-  /** A guess at when one of the waiting sequences will have started, from measured service times and prefill rate. */
-  retryAfterMs(): number {
+  /** True when no more of this owner may wait; those that will start at once do not count. */
+  isFull(owner: string | undefined): boolean {
+    return this.#queues.isFull(owner)
+  }
+
+  /** A guess at when one of the owner's waiting sequences will have started, from measured service times and prefill rate. */
+  retryAfterMs(owner: string | undefined): number {
     const service = this.#serviceMs || 128 * (this.stepTime.decodeMs(this.numRunning) || 50)
     const prompts = this.#queues.running.reduce(
       (n, s) => n + Math.max(0, s.promptLength - s.planned),
       0,
     )
-    const ms = service / Math.max(1, this.numRunning) + prompts * this.stepTime.prefillMsPerToken
+    const turnMs = service / Math.max(1, this.numRunning)
+    const ms =
+      turnMs * this.#queues.numContending(owner) + prompts * this.stepTime.prefillMsPerToken
     return Math.round(Math.min(60_000, Math.max(250, ms)))
   }
 

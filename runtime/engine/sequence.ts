@@ -17,6 +17,8 @@ export interface SequenceOptions {
   /** The result at the last prompt token is wanted, and nothing is drawn (embeddings). */
   pooled?: boolean
   cacheSalt: string
+  /** Sequences of different owners take turns; absent: all the nameless are one. */
+  owner?: string
 }
 
 /**

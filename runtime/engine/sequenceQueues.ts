@@ -1,7 +1,8 @@
 import type { SlotOptions } from '../native.ts'
+import { FairQueue, insertInOrder, removeFrom } from './fairQueue.ts'
 import type { KvCache } from './kvCache.ts'
 import type { KvGroup } from './pages.ts'
-import { compareOrder, Sequence, type SequenceOptions } from './sequence.ts'
+import { Sequence, type SequenceOptions } from './sequence.ts'
 import type { StepPlan } from './stepPlan.ts'
 
 /** The calls a plan makes at once; they take effect after everything queued before. */
@@ -33,8 +34,7 @@ export class SequenceQueues {
   readonly #slots: SlotAllocator
   readonly #kv: KvCache
   readonly #running: Sequence[] = []
-  readonly #waiting: Sequence[] = []
-  readonly #forking = new Set<Sequence>()
+  readonly #waiting = new FairQueue()
   #nextArrival = 0
   #numOpenSlots = 0
 
@@ -50,13 +50,27 @@ export class SequenceQueues {
   }
 
   get numWaiting(): number {
-    return this.#waiting.length + this.#forking.size
+    return this.#waiting.size
   }
 
-  /** True when no more may wait; those that will start at once do not count. */
-  get isFull(): boolean {
-    const places = Math.max(0, this.#options.maxSequences - this.#running.length)
-    return this.numWaiting - places >= this.#options.maxWaiting
+  numWaitingOf(owner: string | undefined): number {
+    return this.#waiting.numWaitingOf(owner)
+  }
+
+  /** Owners whose sequences wait, and `owner`. */
+  numContending(owner: string | undefined): number {
+    return this.#waiting.numContending(owner)
+  }
+
+  /**
+   * True when no more of this owner may wait; those that will start at once do not count. An owner may have all places, but
+   * one that comes later still gets its share: the queue then holds more than `maxWaiting`, at most ln(owners) times as many.
+   */
+  isFull(owner: string | undefined): boolean {
+    const { maxSequences, maxWaiting } = this.#options
+    const places = Math.max(0, maxSequences - this.#running.length)
+    const share = Math.ceil(maxWaiting / this.numContending(owner))
+    return this.numWaiting - places >= maxWaiting && this.numWaitingOf(owner) >= share
   }
 
   /** Queues the choices of one prompt; the first prefills it for all. Prompts are at least one token and fit the pool. */
@@ -73,8 +87,8 @@ export class SequenceQueues {
     const [leader, ...followers] = sequences
     if (leader === undefined) return []
     leader.followers = followers
-    for (const follower of followers) this.#forking.add(follower)
-    insertInOrder(this.#waiting, leader)
+    for (const follower of followers) this.#waiting.addForking(follower)
+    this.#waiting.insert(leader)
     return sequences
   }
 
@@ -84,8 +98,9 @@ export class SequenceQueues {
     if (sequence.state === 'running') {
       this.#kv.release(sequence)
       removeFrom(this.#running, sequence)
-    } else if (sequence.state === 'waiting') removeFrom(this.#waiting, sequence)
-    else this.#forking.delete(sequence)
+      this.#waiting.stopped(sequence)
+    } else if (sequence.state === 'waiting') this.#waiting.remove(sequence)
+    else this.#waiting.removeForking(sequence)
     sequence.state = 'finished'
     if (sequence.slot >= 0) {
       this.#slots.closeSlot(sequence.slot)
@@ -103,32 +118,20 @@ export class SequenceQueues {
   /** Sequences that will start before this one; 0 for one that runs. */
   queuePosition(sequence: Sequence): number {
     if (sequence.state === 'running' || sequence.state === 'finished') return 0
-    return this.#waiting.reduce((n, other) => n + (compareOrder(other, sequence) < 0 ? 1 : 0), 0)
+    return this.#waiting.position(sequence)
   }
 
-  /** Starts waiting sequences in order while there is room; none overtakes one that could run but for room. */
+  /** Starts waiting sequences in turn while there is room; none overtakes one that could run but for room. */
   admit(nowMs: number): void {
-    for (let i = 0; i < this.#waiting.length; ) {
-      const sequence = this.#waiting[i]
-      if (sequence === undefined) return
-      if (sequence.paused) {
-        i++
-        continue
-      }
-      if (sequence.pending > 0) return
+    for (;;) {
+      const sequence = this.#waiting.next()
+      if (sequence === undefined || sequence.pending > 0) return
       if (sequence.slot < 0 && this.#numOpenSlots >= this.#options.maxSlots) return
-      if (this.#running.length >= this.#options.maxSequences) {
-        if (!this.#preemptPaused()) return
-        // The preempted one may now be in front of the queue.
-        i = this.#waiting.indexOf(sequence)
-      }
-      if (!this.#takePrefix(sequence)) {
-        if (!this.#preemptPaused()) return
-        i = this.#waiting.indexOf(sequence)
-        continue
-      }
-      this.#waiting.splice(i, 1)
-      this.#start(sequence, nowMs)
+      const hasPlace = this.#running.length < this.#options.maxSequences
+      if (hasPlace && this.#takePrefix(sequence)) {
+        this.#waiting.remove(sequence)
+        this.#start(sequence, nowMs)
+      } else if (!this.#preemptPaused()) return
     }
   }
 
@@ -154,6 +157,7 @@ export class SequenceQueues {
   #start(sequence: Sequence, nowMs: number): void {
     sequence.state = 'running'
     insertInOrder(this.#running, sequence)
+    this.#waiting.started(sequence, sequence.startedMs < 0)
     if (sequence.startedMs < 0) sequence.startedMs = nowMs
     // Last, since it may throw: the engine then fails, and ends a sequence that is where its state says.
     if (sequence.slot < 0) {
@@ -202,14 +206,15 @@ export class SequenceQueues {
     this.counters.preemptions++
     this.#kv.release(sequence)
     removeFrom(this.#running, sequence)
+    this.#waiting.stopped(sequence)
     sequence.state = 'waiting'
     sequence.planned = 0
-    insertInOrder(this.#waiting, sequence)
+    this.#waiting.insert(sequence)
   }
 
   /**
    * Starts the followers of a sequence whose prompt this step completes: full pages are shared, the last one copied after
-   * the step. Those there is no room for queue up and find the prompt in the prefix cache.
+   * the step. Those there is no room for, or whose turn it is not, queue up and find the prompt in the prefix cache.
    */
   fork(leader: Sequence, stepId: number, copies: StepPlan['copies']): Sequence[] {
     const forked: Sequence[] = []
@@ -218,12 +223,13 @@ export class SequenceQueues {
       if (
         this.#running.length >= this.#options.maxSequences ||
         this.#numOpenSlots >= this.#options.maxSlots ||
+        this.#waiting.isBehindOthers(follower) ||
         !this.#kv.fork(leader, follower, copies)
       ) {
         this.#enqueueFollower(follower)
         continue
       }
-      this.#forking.delete(follower)
+      this.#waiting.removeForking(follower)
       follower.lastStep = stepId
       this.#start(follower, leader.startedMs)
       forked.push(follower)
@@ -233,9 +239,9 @@ export class SequenceQueues {
   }
 
   #enqueueFollower(follower: Sequence): void {
-    this.#forking.delete(follower)
+    this.#waiting.removeForking(follower)
     follower.state = 'waiting'
-    insertInOrder(this.#waiting, follower)
+    this.#waiting.insert(follower)
   }
 
   /** @throws when tables, slots and states disagree */
@@ -253,19 +259,4 @@ export class SequenceQueues {
     if (slots !== this.#numOpenSlots)
       throw new Error(`${slots} slots, counted ${this.#numOpenSlots}`)
   }
-}
-
-function insertInOrder(list: Sequence[], sequence: Sequence): void {
-  let at = list.length
-  for (let other = list[at - 1]; other !== undefined; other = list[at - 1]) {
-    if (compareOrder(other, sequence) <= 0) break
-    at--
-  }
-  list.splice(at, 0, sequence)
-}
-
-function removeFrom(list: Sequence[], sequence: Sequence): void {
-  const at = list.indexOf(sequence)
-  if (at < 0) throw new Error('the sequence is not in its list')
-  list.splice(at, 1)
 }
