@@ -208,7 +208,8 @@ export class LocalEngine implements ManagedEngine {
     throw new EngineError({ kind: 'invalid', message, param: 'model' })
   }
 
-  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+  async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    checkModalities(job, this.#options.info.inputModalities)
     return this.#prompts.tokenize(job, this.#options.info, signal)
   }
 

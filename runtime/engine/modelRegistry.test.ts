@@ -76,6 +76,51 @@ describe('ModelRegistry', () => {
     })
   })
 
+  it('fetches media for a model that takes them, and refuses them before for one that does not', async () => {
+    const url = 'http://media/a.png'
+    const asked: string[] = []
+    const fetchMedia = async (address: string) => {
+      asked.push(address)
+      return { bytes: Buffer.from('ab'), mimeType: 'image/png' }
+    }
+    const registry = new ModelRegistry({ fetchMedia })
+    const submitted: GenerateJob[] = []
+    for (const [id, inputModalities] of [
+      ['sees', ['image']],
+      ['reads', []],
+    ] as const) {
+      const engine = fakeEngine(id)
+      const [info] = await engine.models()
+      if (info === undefined) throw new Error('no model')
+      await registry.add({ id }, async () => ({
+        ...engine,
+        models: async () => [{ ...info, inputModalities: [...inputModalities] }],
+        submit: async (job, signal) => {
+          submitted.push(job)
+          return engine.submit(job, signal)
+        },
+      }))
+    }
+    const chat = (model: string): GenerateJob => ({
+      ...job(model),
+      prompt: {
+        kind: 'chat',
+        messages: [{ role: 'user', content: [{ type: 'image', source: { kind: 'url', url } }] }],
+      },
+    })
+    await expect(registry.submit(chat('reads'), signal)).rejects.toMatchObject({
+      kind: 'unsupported_media',
+      param: 'prompt.messages.0.content.0',
+    })
+    expect(asked).toEqual([])
+    await registry.submit(chat('sees'), signal)
+    expect(asked).toEqual([url])
+    const source = { kind: 'data', mimeType: 'image/png', base64: 'YWI=' }
+    expect(submitted).toMatchObject([
+      { prompt: { messages: [{ content: [{ type: 'image', source }] }] } },
+    ])
+  })
+
   it('lists a model while it loads, and says when to come back', async () => {
     const registry = new ModelRegistry()
     const { promise, resolve } = Promise.withResolvers<ManagedEngine>()

@@ -12,6 +12,10 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
+import { checkModalities } from '../media/checkModalities.ts'
+import { createMediaFetcher, type FetchMedia } from '../media/fetchMedia.ts'
+import { mediaParts } from '../media/mediaParts.ts'
+import { resolveMedia } from '../media/resolveMedia.ts'
 import type { AttendedEngine } from './detachedJobs.ts'
 import { systemInfo } from './systemInfo.ts'
 
@@ -49,7 +53,13 @@ const UNLOAD_DRAIN_MS = 10 * 60_000
 /** The models of a server by name, from the moment they begin to load. The first is the default. */
 export class ModelRegistry implements AttendedEngine {
   readonly #entries: Entry[] = []
+  readonly #fetchMedia: FetchMedia
   #isDraining = false
+
+  /** @param options.fetchMedia for tests: what fetches the media that jobs only name */
+  constructor({ fetchMedia = createMediaFetcher() }: { fetchMedia?: FetchMedia } = {}) {
+    this.#fetchMedia = fetchMedia
+  }
 
   /** Names a model and loads it; one that fails to load stays listed as failed. @returns its engine */
   add(model: { id: string; aliases?: string[] }, load: ModelLoader): Promise<ManagedEngine> {
@@ -66,7 +76,15 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    return (await this.#engine(job.model)).submit(job, signal)
+    const whole = mediaParts(job).length > 0 ? await this.#withMedia(job, signal) : job
+    return (await this.#engine(job.model)).submit(whole, signal)
+  }
+
+  /** Fetches remote media for a model that takes them. */
+  async #withMedia(job: GenerateJob, signal: AbortSignal): Promise<GenerateJob> {
+    const [info] = await (await this.#engine(job.model)).models()
+    checkModalities(job, info?.inputModalities ?? [])
+    return resolveMedia(job, this.#fetchMedia, signal)
   }
 
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
