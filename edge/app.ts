@@ -10,12 +10,14 @@ import type { AppDeps, RouteDeps } from './deps.ts'
 import { EngineError } from './engine.ts'
 import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
 import { createMemoryResponseStore } from './memoryResponseStore.ts'
+import { addModelRoutes } from './modelRoutes.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
 import { isOpenToPages, OriginGuard } from './originGuard.ts'
 import { type AppEnv, RequestScope } from './requestScope.ts'
 import { addResponsesRoutes } from './responses/routes.ts'
 import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
+import { addTokenizeRoutes } from './tokenizeRoutes.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
 
@@ -76,6 +78,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   const routeDeps: RouteDeps = deps
   addServiceRoutes(app)
+  addTokenizeRoutes(app, routeDeps)
+  addModelRoutes(app, routeDeps)
   addOpenaiRoutes(app, routeDeps)
   addAnthropicRoutes(app, routeDeps)
   addResponsesRoutes(app, routeDeps, deps.responses ?? createMemoryResponseStore(deps.clock))

@@ -6,7 +6,7 @@ import { ApiError } from './errors.ts'
  */
 const openRoutes: [methods: string[], path: RegExp][] = [
   [['GET', 'HEAD'], /^\/models(\/.*)?$/],
-  [['POST'], /^\/((chat\/)?completions|embeddings|(de)?tokenize)$/],
+  [['POST'], /^\/((chat\/)?completions|embeddings|(de)?tokenize|apply-template)$/],
   [['POST'], /^\/messages(\/count_tokens)?$/],
   // Their ids cannot be guessed.
   [['GET', 'HEAD', 'POST', 'DELETE'], /^\/responses(\/.*)?$/],

@@ -5,10 +5,14 @@ import type { AppEnv } from './requestScope.ts'
 /** Paths that need no key: probes have none. */
 export const openPaths = ['/', '/health', '/ready']
 
-/** Adds liveness (the listener is up) and readiness (a model can answer). */
+/** Adds liveness (the listener is up), readiness (a model can answer) and facts about the machines. */
 export function addServiceRoutes(app: Hono<AppEnv>): void {
   app.get('/', c => c.text('OK'))
   app.get('/health', c => c.text('OK'))
+  app.get('/system/info', async c => {
+    const [first, ...others] = await c.var.scope.engine.system()
+    return c.json({ ...first, ...(others.length > 0 && { others }) })
+  })
   app.get('/ready', async c => {
     const health = await c.var.scope.engine.health().catch(unreachable)
     const { ready, reason, ...rest } = health

@@ -1,12 +1,11 @@
 import type { Context, Hono } from 'hono'
 import { readRun } from '../collect.ts'
 import type { RouteDeps } from '../deps.ts'
-import { EngineError } from '../engine.ts'
-import { fromEngineError, internalError } from '../errors.ts'
 import { startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv } from '../requestScope.ts'
 import { replyOf, streamRun } from '../runRoute.ts'
+import { translateErrors } from '../translateErrors.ts'
 import { anthropicParam } from './errorBody.ts'
 import { type MessageRequest, messageRequest } from './messageRequest.ts'
 import { createMessageCollector } from './messageResponse.ts'
@@ -18,7 +17,7 @@ export const anthropicPaths = ['/messages', '/messages/count_tokens']
 /** Adds Anthropic's Messages routes. */
 export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.post('/messages', c =>
-    told(async () => {
+    translateErrors(anthropicParam, async () => {
       const { job, stream, format } = await readRequest(c, deps)
       const run = await startJob(c.var.scope, job)
       const reply = replyOf(deps, 'msg_', run)
@@ -35,7 +34,7 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   )
 
   app.post('/messages/count_tokens', c =>
-    told(async () => {
+    translateErrors(anthropicParam, async () => {
       const { job } = await readRequest(c, deps)
       const { model, prompt } = job
       const tokenize = { model, prompt, countOnly: true }
@@ -55,15 +54,4 @@ async function readRequest(c: Context<AppEnv>, { limits }: RouteDeps): Promise<M
     c.var.scope.warnings.push(`tools left out: ${[...new Set(leftTools)].join(', ')}`)
   }
   return request
-}
-
-/** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
-async function told<T>(handler: () => Promise<T>): Promise<T> {
-  try {
-    return await handler()
-  } catch (error) {
-    if (!(error instanceof Error)) throw internalError(error)
-    if (!(error instanceof EngineError)) throw error
-    throw fromEngineError(error.toData(), anthropicParam)
-  }
 }

@@ -1,12 +1,12 @@
 import type { Hono } from 'hono'
 import { collectRun } from '../collect.ts'
 import type { RouteDeps } from '../deps.ts'
-import { EngineError, type GenerateJob } from '../engine.ts'
-import { fromEngineError, internalError } from '../errors.ts'
+import type { GenerateJob } from '../engine.ts'
 import { type JobRun, startJob } from '../jobRun.ts'
 import { readJsonObject } from '../requestBody.ts'
 import type { AppEnv, RequestScope } from '../requestScope.ts'
 import { replyOf, streamRun } from '../runRoute.ts'
+import { translateErrors } from '../translateErrors.ts'
 import { chatRequest } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
 import { createChatStream } from './chatStream.ts'
@@ -76,16 +76,9 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   )
 }
 
-/** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
-async function told<T>(promptField: PromptField, handler: () => Promise<T>): Promise<T> {
-  try {
-    return await handler()
-  } catch (error) {
-    // Hono lets anything but an Error through, and an aborted signal may throw what its host likes.
-    if (!(error instanceof Error)) throw internalError(error)
-    if (!(error instanceof EngineError)) throw error
-    throw fromEngineError(error.toData(), (path, kind) => openaiParam(path, kind, promptField))
-  }
+/** Tells of the engine's failures in terms of OpenAI's fields. @param promptField holds what is asked */
+function told<T>(promptField: PromptField, handler: () => Promise<T>): Promise<T> {
+  return translateErrors((path, kind) => openaiParam(path, kind, promptField), handler)
 }
 
 /** A language that does not compile is told with the field it comes from, which the job does not know. */

@@ -1,9 +1,9 @@
 import type { Context, Hono } from 'hono'
 import type { RouteDeps } from '../deps.ts'
-import { EngineError } from '../engine.ts'
-import { ApiError, fromEngineError, internalError, invalidRequest } from '../errors.ts'
+import { ApiError, invalidRequest } from '../errors.ts'
 import type { AppEnv } from '../requestScope.ts'
 import type { ResponseStore, StoredResponse } from '../responseStore.ts'
+import { translateErrors } from '../translateErrors.ts'
 import { createResponse, readRequest } from './createResponse.ts'
 import { listItems } from './itemList.ts'
 import { responsesParam } from './responsesParam.ts'
@@ -18,10 +18,10 @@ export function addResponsesRoutes(
 ): void {
   const deps = { ...routeDeps, store }
 
-  app.post('/responses', c => told(() => createResponse(c, deps)))
+  app.post('/responses', c => translateErrors(responsesParam, () => createResponse(c, deps)))
 
   app.post('/responses/input_tokens', c =>
-    told(async () => {
+    translateErrors(responsesParam, async () => {
       const { request, prompt } = await readRequest(c, deps)
       const { engine, signal } = c.var.scope
       const tokenize = { model: request.job.model, prompt, countOnly: true }
@@ -31,7 +31,7 @@ export function addResponsesRoutes(
   )
 
   app.get('/responses/:id', c =>
-    told(async () => {
+    translateErrors(responsesParam, async () => {
       const stored = await find(c, store)
       if (c.req.query('stream') === 'true') return resumeStream(c, deps, stored)
       const { response } = await refresh(stored, 'now', c.var.scope, store)
@@ -40,11 +40,13 @@ export function addResponsesRoutes(
   )
 
   app.get('/responses/:id/input_items', c =>
-    told(async () => c.json(listItems((await find(c, store)).input, c.req.query()))),
+    translateErrors(responsesParam, async () =>
+      c.json(listItems((await find(c, store)).input, c.req.query())),
+    ),
   )
 
   app.delete('/responses/:id', c =>
-    told(async () => {
+    translateErrors(responsesParam, async () => {
       const stored = await find(c, store)
       const { id } = stored.response
       await store.delete(id, stored.owner)
@@ -54,7 +56,7 @@ export function addResponsesRoutes(
   )
 
   app.post('/responses/:id/cancel', c =>
-    told(async () => {
+    translateErrors(responsesParam, async () => {
       const stored = await find(c, store)
       const { id, background } = stored.response
       if (!background) {
@@ -79,16 +81,4 @@ async function find(c: Context<AppEnv>, store: ResponseStore): Promise<StoredRes
     message: `The response '${id}' was not found.`,
     param: 'id',
   })
-}
-
-/** Runs a handler and tells of the engine's failures in terms of this protocol's fields. */
-async function told<T>(handler: () => Promise<T>): Promise<T> {
-  try {
-    return await handler()
-  } catch (error) {
-    // Hono lets anything but an Error through, and an aborted signal may throw what its host likes.
-    if (!(error instanceof Error)) throw internalError(error)
-    if (!(error instanceof EngineError)) throw error
-    throw fromEngineError(error.toData(), responsesParam)
-  }
 }

@@ -11,6 +11,7 @@ import { pageCases } from './pageCases.ts'
 import { responseCases } from './responseCases.ts'
 import { routeCases } from './routeCases.ts'
 import { streamCases } from './streamCases.ts'
+import { utilityCases } from './utilityCases.ts'
 
 /** One promise the server makes over HTTP. */
 export interface HttpCase {
@@ -27,6 +28,7 @@ const suite: Record<string, HttpCase[]> = {
   disconnects: disconnectCases,
   responses: responseCases,
   messages: messageCases,
+  utilities: utilityCases,
   embeddings: embeddingCases,
   cancelling: cancelCases,
   pages: pageCases,
