@@ -45,7 +45,8 @@ function start(): Promise<{ port: number }> {
   return listen(app.fetch, { host: common.host, port: common.port, callers: 'edges', ...tls })
 }
 
-process.on('message', () => {
+process.on('message', message => {
+  if (message === 'collect') (globalThis as { gc?: () => void }).gc?.()
   const { user, system } = process.cpuUsage()
   const usage: ProcessUsage = {
     cpuMs: (user + system) / 1000,

@@ -15,7 +15,7 @@ export class ServerProcess {
 
   /** @param args as `server.ts` takes them */
   static async start(...args: string[]): Promise<ServerProcess> {
-    const child = fork(join(import.meta.dirname, 'server.ts'), args)
+    const child = fork(join(import.meta.dirname, 'server.ts'), args, { execArgv: ['--expose-gc'] })
     const ended = once(child, 'exit').then(([code]) => {
       throw new Error(`bench server ${args[0]} ended with ${code}`)
     })
@@ -24,8 +24,9 @@ export class ServerProcess {
     return new ServerProcess(child, port)
   }
 
-  async usage(): Promise<ProcessUsage> {
-    this.#child.send('usage')
+  /** @param collect throws garbage away first: what is left is in use, or was not given back by the allocator */
+  async usage({ collect = false } = {}): Promise<ProcessUsage> {
+    this.#child.send(collect ? 'collect' : 'usage')
     const [usage] = (await once(this.#child, 'message')) as [ProcessUsage]
     return usage
   }

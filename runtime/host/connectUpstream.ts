@@ -1,6 +1,9 @@
 import { Client, Pool } from 'undici'
 import type { EngineFetch } from '../../edge/remote.ts'
+import { copyUnreadChunks } from './copyUnreadChunks.ts'
 import { dispatchFetch } from './dispatchFetch.ts'
+
+copyUnreadChunks()
 
 export interface UpstreamOptions {
   /** PEM of the authority that signed the container's certificate, where the system does not know it. */
@@ -26,11 +29,12 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
     bodyTimeout: 0,
     allowH2: true,
     ...(options.ca !== undefined && { connect: { ca: options.ca } }),
+    // A stalled stream fills its own window and stays within it: the connection's has room for all of them. Not where the
+    // types have it: undici 8.12 checks `h2Options.settings.initialWindowSize` and then takes 256 kB.
+    initialWindowSize: 16 * 1024,
     h2Options: {
       useH2c: protocol === 'http:',
       maxConcurrentStreams: 1000,
-      // A stalled stream fills its own window and stays within it: the connection's has room for all of them.
-      settings: { initialWindowSize: 16 * 1024 },
       connectionWindowSize: 64 * 2 ** 20,
       pingInterval: 10_000,
     },

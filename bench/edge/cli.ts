@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { selfSigned } from '../../test/http/selfSigned.ts'
+import {
+  connectClients,
+  peakRss,
+  percentile,
+  stallCost,
+  streamLatency,
+  throughput,
+} from './measures.ts'
+import { ServerProcess } from './serverProcess.ts'
+import { StreamClient } from './streamClient.ts'
+import type { Script } from './syntheticEngine.ts'
+
+/**
+ * `npm run bench:edge`: what the edge costs, with an engine that costs nothing. Each server is a process of its own, as in
+ * production; the client is this process. "in process" is edge and engine in one, as `mistralrs serve` has them.
+ */
+
+const BYTES_PER_KB = 1000
+
+const [cpu] = cpus()
+console.log(`${cpu?.model} · ${cpus().length} cores · Node ${process.version} · loopback\n`)
+
+const folder = mkdtempSync(join(tmpdir(), 'mistralrs-bench-'))
+const certificate = selfSigned()
+const tlsFiles = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+if (certificate) {
+  writeFileSync(tlsFiles.cert, certificate.cert)
+  writeFileSync(tlsFiles.key, certificate.key)
+}
+
+interface Hop {
+  edge: ServerProcess
+  container: ServerProcess
+}
+
+async function startHop(tls: boolean): Promise<Hop> {
+  const container = tls
+    ? await ServerProcess.start('container', tlsFiles.cert, tlsFiles.key)
+    : await ServerProcess.start('container')
+  const url = `${tls ? 'https' : 'http'}://127.0.0.1:${container.port}`
+  const edge = await ServerProcess.start('edge', url, ...(tls ? [tlsFiles.cert] : []))
+  return { edge, container }
+}
+
+async function stopHop({ edge, container }: Hop): Promise<void> {
+  await edge.stop()
+  await container.stop()
+}
+
+/** Runs alternate, since a machine changes from minute to minute. */
+async function benchLatency(): Promise<void> {
+  const inProcess = await ServerProcess.start('serve')
+  const hops = new Map([['h2c', await startHop(false)]])
+  if (certificate) hops.set('TLS h2', await startHop(true))
+  const servers = new Map<string, ServerProcess>([['in process', inProcess]])
+  for (const [name, { edge }] of hops) servers.set(name, edge)
+  const samples = new Map<string, { firstEventMs: number[]; eventMs: number[] }>()
+  for (const name of servers.keys()) samples.set(name, { firstEventMs: [], eventMs: [] })
+  for (let round = -5; round < 100; round++) {
+    for (const [name, server] of servers) {
+      const client = await StreamClient.connect(server.port)
+      const latency = await streamLatency(client, 20)
+      client.close()
+      if (round < 0) continue
+      samples.get(name)?.firstEventMs.push(latency.firstEventMs)
+      samples.get(name)?.eventMs.push(...latency.eventMs.slice(1))
+    }
+  }
+  console.log('| latency, ms | first event p50 (p95) | added | an event p50 (p95) | added |')
+  console.log('|---|---|---|---|---|')
+  const base = samples.get('in process') ?? { firstEventMs: [], eventMs: [] }
+  for (const [name, { firstEventMs, eventMs }] of samples) {
+    const cells = [
+      [firstEventMs, base.firstEventMs],
+      [eventMs, base.eventMs],
+    ].flatMap(([mine = [], theirs = []]) => [
+      `${percentile(mine, 0.5).toFixed(3)} (${percentile(mine, 0.95).toFixed(3)})`,
+      mine === theirs ? '' : (percentile(mine, 0.5) - percentile(theirs, 0.5)).toFixed(3),
+    ])
+    console.log(`| ${name} | ${cells.join(' | ')} |`)
+  }
+  for (const hop of hops.values()) await stopHop(hop)
+  await inProcess.stop()
+}
+
+const loads: [string, Script][] = [
+  ['64 x 1,600 events/s', { steps: 4800, stepMs: 1 / 1.6 }],
+  ['as fast as it goes, 1 event a step', { steps: 3000 }],
+  ['as fast as it goes, 4 events a step', { steps: 1500, eventsPerStep: 4 }],
+]
+
+async function benchThroughput(): Promise<void> {
+  console.log(
+    '\n| 64 streams | edge | events/s | CPU ms / 1,000 events | cores used | events/s a core |',
+  )
+  console.log('|---|---|---|---|---|---|')
+  const hop = await startHop(false)
+  const inProcess = await ServerProcess.start('serve')
+  for (const [load, script] of loads) {
+    for (const [name, server] of [
+      ['in process', inProcess],
+      ['h2c', hop.edge],
+    ] as const) {
+      const clients = await connectClients(server, 64)
+      await throughput(server, clients, { ...script, steps: 500 })
+      const { eventsPerSecond, cpuMsPer1000, cores } = await throughput(server, clients, script)
+      for (const client of clients) client.close()
+      console.log(
+        `| ${load} | ${name} | ${eventsPerSecond.toFixed(0)} | ${cpuMsPer1000.toFixed(2)} | ${cores.toFixed(2)} | ${(1e6 / cpuMsPer1000).toFixed(0)} |`,
+      )
+    }
+  }
+  await inProcess.stop()
+  await stopHop(hop)
+}
+
+async function benchMemory(): Promise<void> {
+  const many = await startHop(false)
+  const warm = await connectClients(many.edge, 64)
+  await throughput(many.edge, warm, { steps: 1000 })
+  for (const client of warm) client.close()
+  const { rssBytes } = await many.edge.usage()
+  const clients = await connectClients(many.edge, 2000)
+  const all = throughput(many.edge, clients, { steps: 40, stepMs: 200 })
+  const growth = (await peakRss(many.edge, all)) - rssBytes
+  for (const client of clients) client.close()
+  await stopHop(many)
+  const kb = (bytes: number) => `${(bytes / BYTES_PER_KB).toFixed(0)} kB`
+  console.log('\n| memory | |')
+  console.log('|---|---|')
+  console.log(
+    `| 2,000 streams at once, all complete: edge | ${kb(growth / 2000)} a stream at the peak |`,
+  )
+  const stalls = await startHop(false)
+  const cost = await stallCost(stalls.edge, stalls.container, { first: 200, counted: 800 })
+  console.log(
+    `| a client that stalls on 32 MB (800 after a first 200): edge | ${kb(cost.edgeBytes)} |`,
+  )
+  console.log(`| the same: container | ${kb(cost.containerBytes)} |`)
+  console.log(
+    `| first event of a new request beside 1,000 stalled ones, p50 (max) | ${percentile(cost.freshMs, 0.5).toFixed(1)} (${percentile(cost.freshMs, 1).toFixed(1)}) ms |`,
+  )
+  await stopHop(stalls)
+}
+
+try {
+  await benchLatency()
+  await benchThroughput()
+  await benchMemory()
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,142 @@
+import type { ServerProcess } from './serverProcess.ts'
+import { StreamClient } from './streamClient.ts'
+import type { Script } from './syntheticEngine.ts'
+
+/** What a stalled client asks for: 32 MB of text, which nobody could hold back. */
+const ENDLESS: Script = { steps: 8000, textBytes: 4000 }
+
+export function percentile(values: number[], fraction: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(fraction * sorted.length))] ?? Number.NaN
+}
+
+export interface Latency {
+  firstEventMs: number
+  /** From the making of an event to its arrival at the client. */
+  eventMs: number[]
+}
+
+/** One stream of stamped events. */
+export async function streamLatency(client: StreamClient, numEvents: number): Promise<Latency> {
+  const eventMs: number[] = []
+  const { firstEventMs } = await client.stream(
+    { steps: numEvents, stepMs: 2, stamped: true },
+    chunk => {
+      const nowNs = process.hrtime.bigint()
+      for (const [, stamp = ''] of chunk.toString('latin1').matchAll(/"content":"@(\d+)"/g)) {
+        eventMs.push(Number(nowNs - BigInt(stamp)) / 1e6)
+      }
+    },
+  )
+  return { firstEventMs, eventMs }
+}
+
+export interface Throughput {
+  numEvents: number
+  eventsPerSecond: number
+  /** CPU time of the server process, kernel included, for 1,000 events. */
+  cpuMsPer1000: number
+  /** CPU time by wall time. */
+  cores: number
+}
+
+/** Runs the same script on every client at once. @throws Error when an event is missing */
+export async function throughput(
+  server: ServerProcess,
+  clients: StreamClient[],
+  script: Script,
+): Promise<Throughput> {
+  const startMs = performance.now()
+  const before = await server.usage()
+  const results = await Promise.all(clients.map(client => client.stream(script)))
+  const after = await server.usage()
+  const wallMs = performance.now() - startMs
+  const numEvents = results.reduce((sum, result) => sum + result.numEvents, 0)
+  // A stream's own: one that opens it and one that closes it.
+  const expected = clients.length * (script.steps * (script.eventsPerStep ?? 1) + 2)
+  if (numEvents !== expected) throw new Error(`${numEvents} events of ${expected} arrived`)
+  const cpuMs = after.cpuMs - before.cpuMs
+  return {
+    numEvents,
+    eventsPerSecond: (numEvents / wallMs) * 1000,
+    cpuMsPer1000: (cpuMs / numEvents) * 1000,
+    cores: cpuMs / wallMs,
+  }
+}
+
+export function connectClients(server: ServerProcess, count: number): Promise<StreamClient[]> {
+  return Promise.all(Array.from({ length: count }, () => StreamClient.connect(server.port)))
+}
+
+/** Largest resident memory of a server while `work` goes on, in bytes. */
+export async function peakRss(server: ServerProcess, work: Promise<unknown>): Promise<number> {
+  let peak = 0
+  let isDone = false
+  const done = work.finally(() => {
+    isDone = true
+  })
+  while (!isDone) {
+    peak = Math.max(peak, (await server.usage()).rssBytes)
+    await Promise.race([done, new Promise(resolve => setTimeout(resolve, 100))])
+  }
+  await done
+  return peak
+}
+
+export interface StallCost {
+  /** Growth of resident memory for each stalled client. */
+  edgeBytes: number
+  containerBytes: number
+  /** Until the first event of a new request, on a new connection. */
+  freshMs: number[]
+}
+
+/**
+ * Lets clients stall, and asks for more while they do. What a process takes once for all of them (its heap, what the
+ * allocator keeps) is left out by busy streams and a first group of stalled ones whose memory is not counted.
+ */
+export async function stallCost(
+  edge: ServerProcess,
+  container: ServerProcess,
+  { first, counted }: { first: number; counted: number },
+): Promise<StallCost> {
+  const busy = await connectClients(edge, 64)
+  await throughput(edge, busy, { ...ENDLESS, steps: 300 })
+  for (const client of busy) client.close()
+  const stalled = await stall(edge, first)
+  const [edgeBefore, containerBefore] = await settled(edge, container)
+  stalled.push(...(await stall(edge, counted)))
+  const [edgeAfter, containerAfter] = await settled(edge, container)
+  const freshMs: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const client = await StreamClient.connect(edge.port)
+    freshMs.push((await client.stream({ steps: 1 })).firstEventMs)
+    client.close()
+  }
+  for (const client of stalled) client.close()
+  return {
+    edgeBytes: (edgeAfter - edgeBefore) / counted,
+    containerBytes: (containerAfter - containerBefore) / counted,
+    freshMs,
+  }
+}
+
+async function stall(edge: ServerProcess, count: number): Promise<StreamClient[]> {
+  const clients = await connectClients(edge, count)
+  for (const client of clients) client.stall(ENDLESS)
+  return clients
+}
+
+/** Resident memory of both, without garbage, once neither has anything left to do. */
+async function settled(edge: ServerProcess, container: ServerProcess): Promise<[number, number]> {
+  let cpuMs = 0
+  for (;;) {
+    await new Promise(resolve => setTimeout(resolve, 300))
+    const [atEdge, atContainer] = [await edge.usage(), await container.usage()]
+    const usedMs = atEdge.cpuMs + atContainer.cpuMs - cpuMs
+    cpuMs += usedMs
+    if (usedMs >= 15) continue
+    const usages = [await edge.usage({ collect: true }), await container.usage({ collect: true })]
+    return usages.map(({ rssBytes }) => rssBytes) as [number, number]
+  }
+}
