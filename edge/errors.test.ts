@@ -56,3 +56,11 @@ test('a bug is told without its text, and not to be retried', () => {
   expect(errorHeaders(data)).toEqual({ 'x-should-retry': 'false' })
   expect(cause).toBeInstanceOf(Error)
 })
+
+test('a message names the field as the client does', () => {
+  const told = (message: string) =>
+    fromEngineError({ kind: 'invalid', message, param: 'sampling.topP' }, () => 'top_p').data
+      .message
+  expect(told('sampling.topP is 7, must be at most 1')).toBe('top_p is 7, must be at most 1')
+  expect(told('no such sampling.topP')).toBe('no such sampling.topP')
+})

@@ -93,12 +93,20 @@ export function fromEngineError(
   if (error.kind === 'loading' && retryAfterMs !== undefined) {
     retryAfterMs = Math.min(retryAfterMs, MAX_LOADING_RETRY_MS)
   }
+  const param = toParam(error.param, error.kind)
   return new ApiError({
     ...outcome,
-    message: error.message,
-    param: toParam(error.param, error.kind),
+    message: inTermsOf(param, error),
+    param,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   })
+}
+
+/** The engine begins a message with the name it has for a field; the client knows another. */
+function inTermsOf(param: string | undefined, error: EngineErrorData): string {
+  const { message, param: engineParam } = error
+  if (param === undefined || engineParam === undefined) return message
+  return message.startsWith(`${engineParam} `) ? param + message.slice(engineParam.length) : message
 }
 
 /** Reads any thrown value as engine error data; a bug's message stays out of the response. */

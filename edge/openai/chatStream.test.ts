@@ -307,6 +307,32 @@ describe('calls', () => {
     expect(whole?.finish_reason).toBe('function_call')
   })
 
+  test('each choice counts its own calls', () => {
+    const of = (index: number, text: string, id?: string): GenerateEvent => ({
+      v: 1,
+      seq: 0,
+      kind: 'tool_call_delta',
+      index,
+      call: 0,
+      ...(id !== undefined && { id, name: index === 0 ? 'look' : 'shell' }),
+      arguments: text,
+    })
+    const all = chunks({ numChoices: 2 }, [
+      [of(1, '', 'b'), of(0, '', 'a')],
+      [of(0, '{}'), of(1, 'ls')],
+      [finish(0, 'tool_calls'), finish(1, 'tool_calls'), usage],
+    ])
+    const calls = all.flatMap(({ choices: [{ index, delta }] }) =>
+      delta.tool_calls ? [[index, delta.tool_calls[0]]] : [],
+    )
+    expect(calls).toEqual([
+      [1, { index: 0, id: 'call_b', type: 'custom', custom: { name: 'shell', input: '' } }],
+      [0, { index: 0, id: 'call_a', type: 'function', function: { name: 'look', arguments: '' } }],
+      [0, { index: 0, function: { arguments: '{}' } }],
+      [1, { index: 0, custom: { input: 'ls' } }],
+    ])
+  })
+
   test('tokens of a call are told with its last piece, or on their own', () => {
     const start = { id: 'A'.repeat(24), name: 'look' }
     const steps = [

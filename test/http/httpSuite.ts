@@ -7,6 +7,7 @@ import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
 import { keyCases } from './keyCases.ts'
 import { messageCases } from './messageCases.ts'
+import { mistakeCases } from './mistakeCases.ts'
 import { pageCases } from './pageCases.ts'
 import { responseCases } from './responseCases.ts'
 import { routeCases } from './routeCases.ts'
@@ -26,6 +27,7 @@ const suite: Record<string, HttpCase[]> = {
   errors: errorCases,
   streams: streamCases,
   disconnects: disconnectCases,
+  mistakes: mistakeCases,
   responses: responseCases,
   messages: messageCases,
   utilities: utilityCases,

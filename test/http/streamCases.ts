@@ -2,19 +2,11 @@ import { expect } from 'vitest'
 import type { EventBody } from '../../edge/scriptedRun.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 import { sseChunks, sseData } from './sseData.ts'
+import { usageEvent } from './usageEvent.ts'
 
 const CHAT = '/v1/chat/completions'
 const streamed = (fields: object = {}) => post({ messages: 'hi', stream: true, ...fields })
 
-const usage: EventBody = {
-  kind: 'usage',
-  promptTokens: 8,
-  cachedTokens: 0,
-  completionTokens: 3,
-  reasoningTokens: 0,
-  promptMs: 1,
-  completionMs: 1,
-}
 const callEvents: EventBody[][] = [
   [
     {
@@ -27,12 +19,12 @@ const callEvents: EventBody[][] = [
     },
   ],
   [{ kind: 'tool_call_delta', index: 0, call: 0, arguments: ':1}' }],
-  [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usage],
+  [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usageEvent],
 ]
 const progressEvents: EventBody[][] = [
   [{ kind: 'progress', queuePosition: 0, promptTokensDone: 4, promptTokens: 8 }],
   [{ kind: 'text', index: 0, text: 'a' }],
-  [{ kind: 'finish', index: 0, reason: 'stop' }, usage],
+  [{ kind: 'finish', index: 0, reason: 'stop' }, usageEvent],
 ]
 
 export const streamCases: HttpCase[] = [
