@@ -49,7 +49,12 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     this.#checkModel(job.model)
     const begin = () => this.#engine.submit(this.#stamped(job), signal)
     const limits = this.#client?.limits
-    return limits === undefined ? begin() : meterRun(limits, this.#clock, begin, signal)
+    if (limits === undefined) return begin()
+    // What a detached job makes is counted whoever reads it.
+    const attach = job.detach
+      ? (jobId: string) => this.attach(jobId, -1, new AbortController().signal)
+      : undefined
+    return meterRun({ limits, clock: this.#clock, begin, attach }, signal)
   }
 
   /** As `Engine.attach`, for jobs of this client. */

@@ -39,7 +39,11 @@ export function decodeDataUrl(url: string, modality: Modality, param: string): M
 
 /** Standard base64 with its padding; white space and the URL-safe alphabet are understood. */
 function checkedBase64(text: string, modality: Modality, param: string): string {
-  const bare = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/').replace(/=+$/, '')
+  const padded = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
+  let end = padded.length
+  // Not `/=+$/`, which looks at a long row of `=` in the middle again for each of them.
+  while (padded.charAt(end - 1) === '=') end--
+  const bare = padded.slice(0, end)
   if (bare === '') throw undecodable(modality, param, 'it is empty')
   if (/[^A-Za-z0-9+/]/.test(bare) || bare.length % 4 === 1) {
     throw undecodable(modality, param, 'it is not base64')

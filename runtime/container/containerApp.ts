@@ -82,9 +82,12 @@ export function createContainerApp(
   router.get(`${enginePaths.jobs}/:id`, request => {
     const { params, query, signal } = request
     const after = Number(query.after ?? -1)
+    if (!Number.isSafeInteger(after) || after < -1) {
+      throw new EngineError({ kind: 'invalid', message: "'after' is the number of an event." })
+    }
     const owner = typeof query.owner === 'string' ? query.owner : undefined
     return eventsResponse(
-      reading => engine.attach(decodeURIComponent(params.id ?? ''), after, owner, reading),
+      reading => engine.attach(decodedId(params.id), after, owner, reading),
       signal,
       options.keepAliveMs,
     )
@@ -129,6 +132,15 @@ export function createContainerApp(
         return failure(500, { kind: 'internal', message: 'The engine had an error.' })
       }
     },
+  }
+}
+
+/** @throws EngineError `job_not_found` for what is no encoded text */
+function decodedId(id = ''): string {
+  try {
+    return decodeURIComponent(id)
+  } catch (cause) {
+    throw new EngineError({ kind: 'job_not_found', message: `There is no job '${id}'.` }, { cause })
   }
 }
 

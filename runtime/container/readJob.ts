@@ -1,4 +1,5 @@
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
+import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/jsonDepth.ts'
 import { parseJsonObject } from '../../edge/parseJsonObject.ts'
 
 /**
@@ -14,7 +15,12 @@ export async function readJob(request: Request, maxBytes: number): Promise<JsonO
     if (numBytes > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
-  const job = parseJsonObject(Buffer.concat(chunks).toString())
+  const text = Buffer.concat(chunks).toString()
+  if (tooDeepAt(text) >= 0) {
+    const message = `The job is nested deeper than ${MAX_JSON_DEPTH} levels.`
+    throw new EngineError({ kind: 'invalid', message })
+  }
+  const job = parseJsonObject(text)
   if (job === undefined) {
     throw new EngineError({ kind: 'invalid', message: 'The job is not a JSON object.' })
   }

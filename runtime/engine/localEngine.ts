@@ -167,6 +167,7 @@ export class LocalEngine implements ManagedEngine {
     signal.throwIfAborted()
     this.#checkReady(job.owner)
     validateJob(job, this.#options.info.vocabSize)
+    this.#checkNumChoices(job)
     checkModalities(job, this.#options.info.inputModalities)
     const [prompts, grammar] = await Promise.all([
       this.#prompts.encodeJob(job, signal),
@@ -176,7 +177,6 @@ export class LocalEngine implements ManagedEngine {
     // Much may have happened while the text worker was busy.
     this.#checkReady(job.owner)
     this.#prompts.check(job, prompts)
-    this.#checkNumChoices(job, prompts)
     return this.#accept(job, prompts, grammar, signal)
   }
 
@@ -303,12 +303,13 @@ export class LocalEngine implements ManagedEngine {
     }
   }
 
-  #checkNumChoices(job: GenerateJob, prompts: Int32Array[]): void {
+  /** Before any prompt is tokenized: a million of them would keep everybody waiting. */
+  #checkNumChoices({ prompt, n }: GenerateJob): void {
     const { scheduler } = this.#options
-    const choices = prompts.length * job.n
+    const choices = n * (prompt.kind === 'text' ? prompt.prompts.length : 1)
     const most = scheduler.maxWaiting + scheduler.maxSequences
     if (choices > most) {
-      const message = `n is ${job.n}, which makes ${choices} choices; this server takes at most ${most} at once`
+      const message = `n is ${n}, which makes ${choices} choices; this server takes at most ${most} at once`
       throw new EngineError({ kind: 'invalid', message, param: 'n' })
     }
   }

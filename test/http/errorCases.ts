@@ -58,6 +58,31 @@ function refusedByEngine(name: string, error: EngineErrorData, expected: Expecte
 }
 
 export const errorCases: HttpCase[] = [
+  {
+    name: 'fields named like the properties of every object are nothing special',
+    async run({ fetch, engine }) {
+      const body =
+        '{"messages": "hi", "max_tokens": 1, "__proto__": {"n": 7}, "constructor": {"n": 7}}'
+      expect((await fetch(CHAT, post(body))).status).toBe(200)
+      expect(engine.jobs[0]?.n).toBe(1)
+      for (const name of ['__proto__', 'constructor', 'toString']) {
+        expect((await fetch(`/v1/models/${name}`)).status).toBe(404)
+        expect((await fetch(CHAT, chat({ model: name }))).status).toBe(404)
+      }
+    },
+  },
+  {
+    name: 'base64 that is nearly all padding is refused at once',
+    async run({ fetch }) {
+      const url = `data:image/png;base64,${'='.repeat(90_000)}A`
+      const content = [{ type: 'image_url', image_url: { url } }]
+      const startMs = performance.now()
+      const response = await fetch(CHAT, post({ messages: [{ role: 'user', content }] }))
+      expect(response.status).toBe(400)
+      // What looks at every `=` for every `=` takes 20 s.
+      expect(performance.now() - startMs).toBeLessThan(5000)
+    },
+  },
   refused('invalid JSON', CHAT, post('{"messages": "hi",}'), {
     status: 400,
     code: null,
@@ -65,6 +90,17 @@ export const errorCases: HttpCase[] = [
   }),
   refused('an empty body', CHAT, { method: 'POST' }, { status: 400, code: null, message: /empty/ }),
   refused('JSON that is no object', CHAT, post([1]), { status: 400, code: null }),
+  refused('JSON nested too deep, wrong or not', CHAT, post('['.repeat(50_000)), {
+    status: 400,
+    code: null,
+    message: /deeper than 200 levels at position 200\./,
+  }),
+  refused(
+    'JSON nested too deep in a field that is kept',
+    '/v1/responses',
+    post(`{"input": "hi", "metadata": ${'{"a":'.repeat(9000)}1${'}'.repeat(9001)}`),
+    { status: 400, code: null, message: /deeper than 200 levels/ },
+  ),
   refused('a wrong type', CHAT, chat({ temperature: 'hot' }), {
     status: 400,
     code: 'invalid_value',

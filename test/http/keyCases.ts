@@ -121,6 +121,19 @@ export const keyCases: HttpCase[] = [
     },
   },
   {
+    name: 'a response that is made in the background counts though nobody reads it',
+    scenario: scenario({ tokensPerMinute: 1000 }, { reply: () => ' the'.repeat(400) }),
+    async run({ fetch, engine }) {
+      const body = { input: 'hi', background: true }
+      expect((await fetch('/v1/responses', ask('first-key', body))).status).toBe(200)
+      await eventually(() => engine.numActive === 0)
+      const init = { headers: { 'x-api-key': 'first-key' } }
+      const left = async () =>
+        Number((await fetch('/v1/models', init)).headers.get('x-ratelimit-remaining-tokens'))
+      await expect.poll(left, { timeout: 5000 }).toBeLessThan(700)
+    },
+  },
+  {
     name: 'requests at once',
     scenario: scenario({ maxConcurrent: 1 }, { stepDelayMs: 20 }),
     async run({ fetch, engine }) {
