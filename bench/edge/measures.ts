@@ -11,24 +11,44 @@ export function percentile(values: number[], fraction: number): number {
 }
 
 export interface Latency {
-  firstEventMs: number
+  /** From a request, on a connection that is there already, to its first event. */
+  firstEventMs: number[]
   /** From the making of an event to its arrival at the client. */
   eventMs: number[]
 }
 
-/** One stream of stamped events. */
-export async function streamLatency(client: StreamClient, numEvents: number): Promise<Latency> {
-  const eventMs: number[] = []
-  const { firstEventMs } = await client.stream(
-    { steps: numEvents, stepMs: 2, stamped: true },
-    chunk => {
-      const nowNs = process.hrtime.bigint()
-      for (const [, stamp = ''] of chunk.toString('latin1').matchAll(/"content":"@(\d+)"/g)) {
-        eventMs.push(Number(nowNs - BigInt(stamp)) / 1e6)
-      }
-    },
+/** Latencies of several servers, which take turns, since a machine changes from minute to minute. */
+export async function latencies(servers: ServerProcess[], numRounds: number): Promise<Latency[]> {
+  const warmUp = 20
+  const pairs = await Promise.all(
+    servers.map(async server => ({
+      client: await StreamClient.connect(server.port),
+      latency: { firstEventMs: [], eventMs: [] } as Latency,
+    })),
   )
-  return { firstEventMs, eventMs }
+  for (let round = -warmUp; round < numRounds; round++) {
+    for (const { client, latency } of pairs) {
+      const { firstEventMs } = await client.stream({ steps: 1 })
+      if (round >= 0) latency.firstEventMs.push(firstEventMs)
+    }
+  }
+  for (let round = 0; round < numRounds / 10; round++) {
+    for (const { client, latency } of pairs) latency.eventMs.push(...(await eventLatency(client)))
+  }
+  for (const { client } of pairs) client.close()
+  return pairs.map(({ latency }) => latency)
+}
+
+/** Of the events of one stream, but for the first. */
+async function eventLatency(client: StreamClient): Promise<number[]> {
+  const eventMs: number[] = []
+  await client.stream({ steps: 41, stepMs: 2, stamped: true }, chunk => {
+    const nowNs = process.hrtime.bigint()
+    for (const [, stamp = ''] of chunk.toString('latin1').matchAll(/"content":"@(\d+)"/g)) {
+      eventMs.push(Number(nowNs - BigInt(stamp)) / 1e6)
+    }
+  })
+  return eventMs.slice(1)
 }
 
 export interface Throughput {

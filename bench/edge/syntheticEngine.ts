@@ -34,7 +34,7 @@ export function createSyntheticEngine(): Engine {
   let numJobs = 0
 
   const stepsDue = ({ script, stepsDone, startMs }: Run, nowMs: number) => {
-    const due = script.stepMs ? Math.floor((nowMs - startMs) / script.stepMs) - stepsDone : 1
+    const due = script.stepMs ? 1 + Math.floor((nowMs - startMs) / script.stepMs) - stepsDone : 1
     return Math.min(due, script.steps - stepsDone)
   }
 

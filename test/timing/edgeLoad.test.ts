@@ -2,14 +2,13 @@ import { availableParallelism, loadavg } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   connectClients,
+  latencies,
   peakRss,
   percentile,
   stallCost,
-  streamLatency,
   throughput,
 } from '../../bench/edge/measures.ts'
 import { ServerProcess } from '../../bench/edge/serverProcess.ts'
-import { StreamClient } from '../../bench/edge/streamClient.ts'
 
 // The bars of `npm run bench:edge`, smaller where that says the same. Retries are for a machine that does something else.
 const attempts = { retry: 2, timeout: 90_000 }
@@ -36,23 +35,12 @@ test('the hop adds less than 1 ms to the first event and 0.2 ms to each', {
   skip: isBusy,
 }, async () => {
   const inProcess = await ServerProcess.start('serve')
-  const first: number[][] = [[], []]
-  const each: number[][] = [[], []]
-  for (let round = -5; round < 40; round++) {
-    for (const [i, server] of [inProcess, edge].entries()) {
-      const client = await StreamClient.connect(server.port)
-      const { firstEventMs, eventMs } = await streamLatency(client, 10)
-      client.close()
-      if (round < 0) continue
-      first[i]?.push(firstEventMs)
-      each[i]?.push(...eventMs.slice(1))
-    }
-  }
+  const [alone, behindHop] = await latencies([inProcess, edge], 150)
   await inProcess.stop()
-  const [firstMs, eventMs] = [first, each].map(
-    ([alone = [], behindHop = []]) => percentile(behindHop, 0.5) - percentile(alone, 0.5),
-  )
-  console.log(`the hop adds ${firstMs?.toFixed(2)} ms, then ${eventMs?.toFixed(2)} ms an event`)
+  const added = (key: 'firstEventMs' | 'eventMs') =>
+    percentile(behindHop?.[key] ?? [], 0.5) - percentile(alone?.[key] ?? [], 0.5)
+  const [firstMs, eventMs] = [added('firstEventMs'), added('eventMs')]
+  console.log(`the hop adds ${firstMs.toFixed(2)} ms, then ${eventMs.toFixed(2)} ms an event`)
   expect(firstMs).toBeLessThan(1)
   expect(eventMs).toBeLessThan(0.2)
 })
