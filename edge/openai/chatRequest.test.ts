@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { JsonObject, ModelInfo } from '../engine.ts'
 import { EngineError } from '../engine.ts'
 import { ApiError } from '../errors.ts'
 import { scriptedModel } from '../scriptedEngine.ts'
-import { chatRequest } from './chatRequest.ts'
+import { chatFields, chatRequest } from './chatRequest.ts'
 
 const models: ModelInfo[] = [
   { ...scriptedModel, id: 'org/model', aliases: ['nick'], vocabSize: 1000 },
@@ -131,6 +132,10 @@ describe('fields that reach the job', () => {
       safety_identifier: 'x',
       prompt_cache_key: 'k',
       prediction: { type: 'content', content: '' },
+      prompt_cache_options: {},
+      prompt_cache_retention: '24h',
+      moderation: {},
+      code_execution_permission: 'ask',
       whatever: [1],
       response_format: { type: 'text' },
       tool_choice: 'auto',
@@ -462,6 +467,8 @@ describe('refusals', () => {
     [{ modalities: ['text', 'audio'] }, 'modalities', 'unsupported_value'],
     [{ audio: { voice: 'x', format: 'wav' } }, 'audio', 'unsupported_value'],
     [{ web_search_options: {} }, 'web_search_options', 'unsupported_value'],
+    [{ files: [{ name: 'a' }] }, 'files', 'unsupported_value'],
+    [{ enable_shell: true }, 'enable_shell', 'unsupported_value'],
     [{ adapter: 5 }, 'adapter', 'invalid_value'],
     [{ session_id: 'x' }, 'session_id', 'unsupported_value'],
   ]
@@ -496,6 +503,14 @@ describe('refusals', () => {
     for (let i = 0; i < 200_000; i++) deep = { a: deep }
     expect(() => job({ temperature: deep })).toThrow("Invalid value for 'temperature'")
   })
+})
+
+test('the schema that checks a body describes it', () => {
+  const { properties, required } = z.toJSONSchema(chatFields, { io: 'input' })
+  expect(required).toEqual(['messages'])
+  expect(Object.keys(properties ?? {})).toEqual(
+    expect.arrayContaining(['tool_choice', 'response_format', 'web_search_options', 'metadata']),
+  )
 })
 
 function thrown(act: () => unknown): unknown {

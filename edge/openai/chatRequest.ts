@@ -9,13 +9,20 @@ import { grammarFields, toOutputGrammar } from './outputGrammar.ts'
 import { jobBasics, type StreamUsage, samplingFields, streamUsage } from './samplingFields.ts'
 import { thinkingFields, toThinking } from './thinking.ts'
 import { functionCallField, toolChoiceField, toToolChoice } from './toolChoice.ts'
-import { refuseUnsupported, unsupportedInChat } from './unsupportedFields.ts'
+import {
+  ignoredChatFields,
+  refuseUnsupported,
+  unsupportedChatFields,
+  unsupportedInChat,
+} from './unsupportedFields.ts'
 
 /** The body of POST /v1/chat/completions. */
 export const chatFields = z.object({
   ...samplingFields,
   ...grammarFields,
   ...thinkingFields,
+  ...unsupportedChatFields,
+  ...ignoredChatFields,
   messages: messagesField,
   tools: toolsField,
   tool_choice: toolChoiceField,

@@ -11,18 +11,35 @@ import {
   samplingFields,
   streamUsage,
 } from './samplingFields.ts'
-import { refuseUnsupported, unsupportedInCompletions } from './unsupportedFields.ts'
+import {
+  ignoredChatFields,
+  refuseUnsupported,
+  unsupportedChatFields,
+  unsupportedInCompletions,
+} from './unsupportedFields.ts'
+
+const ids = { type: 'array', items: { type: 'integer' }, minItems: 1 } as const
+
+/** `toPrompts` checks them, which knows the vocabulary. */
+const promptForms = [
+  { type: 'string' as const },
+  { type: 'null' as const },
+  ids,
+  { type: 'array' as const, items: { anyOf: [{ type: 'string' as const }, ids] }, minItems: 1 },
+]
 
 /** The body of POST /v1/completions. */
 export const completionFields = z.object({
   ...samplingFields,
   ...grammarFields,
-  prompt: field.any(),
+  prompt: field.any().meta({ anyOf: promptForms }),
   max_tokens: optional(field.integer(0, Number.MAX_SAFE_INTEGER)),
   logprobs: optional(field.integer(0, 5)),
   echo: optional(field.boolean()),
   best_of: optional(field.integer(1, 20)),
   suffix: optional(field.string()),
+  adapter: unsupportedChatFields.adapter,
+  user: ignoredChatFields.user,
 })
 
 type Prompts = TextPrompt['prompts']

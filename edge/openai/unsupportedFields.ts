@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../engine.ts'
 import { ApiError, unsupported } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { field, invalidValue, isObject } from '../schema.ts'
 
 /** Says what to throw for a value that is present and not null; undefined when the value asks for nothing. */
 type Check = (value: JsonValue, param: string, body: JsonObject) => ApiError | undefined
@@ -36,11 +36,39 @@ const adapter: Check = (value, param) => {
   })
 }
 
+/** In the body's schema, so that its description has them. */
+export const unsupportedChatFields = {
+  adapter: field.any(),
+  modalities: field.any(),
+  audio: field.any(),
+  web_search_options: field.any(),
+  session_id: field.any(),
+  files: field.any(),
+  enable_shell: field.any(),
+}
+
+/** Accepted, and of no consequence here. */
+export const ignoredChatFields = {
+  user: field.any(),
+  metadata: field.any(),
+  store: field.any(),
+  service_tier: field.any(),
+  safety_identifier: field.any(),
+  prompt_cache_key: field.any(),
+  prompt_cache_options: field.any(),
+  prompt_cache_retention: field.any(),
+  moderation: field.any(),
+  prediction: field.any(),
+  agent_permission: field.any(),
+  code_execution_permission: field.any(),
+  max_tool_rounds: field.any(),
+}
+
 /**
  * Fields that change what is generated and that this server cannot honour. Ignoring them would give an answer that looks
  * right and is not. Permissions and limits of server-side tools are not here: without such tools they hold by themselves.
  */
-export const unsupportedInChat: Record<string, Check> = {
+export const unsupportedInChat: Record<keyof typeof unsupportedChatFields, Check> = {
   adapter,
   modalities,
   audio: refuse,

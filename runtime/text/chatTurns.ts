@@ -5,8 +5,8 @@ import type { TurnTraits } from './turnTraits.ts'
 const SEPARATOR = '\n\n'
 
 /**
- * Brings the turns of a conversation into what a template takes, without leaving anything out: system turns that it would
- * drop, move or refuse are merged, and text and calls come apart.
+ * Brings the turns of a conversation into what a template takes, without leaving out what it can show: system turns that
+ * it would drop, move or refuse are merged, and text and calls come apart.
  */
 export function toTemplateTurns(messages: ChatMessage[], traits: TurnTraits): ChatMessage[] {
   const turns = messages

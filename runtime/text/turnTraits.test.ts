@@ -82,6 +82,14 @@ describe('traits by trial', () => {
       ),
       { nullContent: true, apart: true },
     ],
+    [
+      'a text of its own is one turn too many',
+      loop(
+        '{% if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% else %}{{ m.content }}{% endif %}',
+      ) +
+        "{% if messages | selectattr('tool_calls', 'undefined') | selectattr('role', 'equalto', 'assistant') | list | length > 1 %}{{ raise_exception('no') }}{% endif %}",
+      { apart: false },
+    ],
     ['no calls at all', loop('{{ m.content }}'), { argumentText: false, apart: false }],
   ]
   test.each(callCases)('%s', (_, source, expected) => {

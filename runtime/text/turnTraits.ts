@@ -110,12 +110,14 @@ function callTraits(render: Render): CallTraits {
   const styles = [false, true].flatMap(argumentText =>
     [true, false].map(nullContent => ({ argumentText, nullContent, apart: false })),
   )
-  const style = styles.find(style => showsCall(render, [callTurn(style)], style))
+  const style = styles.find(style => showsCall(render, [ask, callTurn(style), callResult], style))
   if (style === undefined) return plainCalls
-  const together = { ...callTurn(style), content: answer.content }
+  const { content } = answer
+  const together = [ask, { ...callTurn(style), content }, callResult]
+  // To its end: some templates count the turns.
+  const inTwo = [ask, answer, callTurn(style), callResult, closing, again]
   const apart =
-    !showsCall(render, [together], style, answer.content) &&
-    showsCall(render, [answer, callTurn(style)], style, answer.content)
+    !showsCall(render, together, style, content) && showsCall(render, inTwo, style, content)
   return { ...style, apart }
 }
 
@@ -126,7 +128,7 @@ function showsCall(
   { argumentText }: CallTraits,
   beside = '',
 ): boolean {
-  const text = attempt(() => render([ask, ...turns, callResult], [TOOL]))
+  const text = attempt(() => render(turns, [TOOL]))
   if (text === undefined || /'the moon'|None/.test(text)) return false
   const shown = argumentText ? JSON.stringify(ARGUMENTS) : 'the moon'
   return text.includes(shown) && text.includes(beside)
@@ -144,6 +146,8 @@ const callResult: JsonObject = {
   tool_call_id: 'abcdefghi',
   content: 'the result',
 }
+
+const closing = { role: 'assistant', content: 'the closing' }
 
 function attempt(render: () => string): string | undefined {
   try {
