@@ -73,6 +73,20 @@ export const keyCases: HttpCase[] = [
     },
   },
   {
+    name: 'models are loaded and unloaded by keys that may',
+    scenario: scenario({ admin: true }),
+    async run({ fetch }) {
+      for (const change of ['unload', 'reload']) {
+        const path = `/v1/models/${change}`
+        const asked = (key: keyof typeof SHA256) => ask(key, { model_id: scriptedModel.id })
+        expect((await fetch(path, asked('first-key'))).status).toBe(200)
+        const refused = await fetch(path, asked('second-key'))
+        expect(refused.status).toBe(403)
+        expect(await refused.json()).toMatchObject({ error: { type: 'permission_error' } })
+      }
+    },
+  },
+  {
     name: 'requests a minute',
     scenario: scenario({ requestsPerMinute: 2 }),
     async run({ fetch }) {

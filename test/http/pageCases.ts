@@ -28,6 +28,8 @@ export const pageCases: HttpCase[] = [
         error: { type: 'permission_error', code: 'forbidden' },
         message: expect.stringContaining('--cors-origin https://evil.example'),
       })
+      const unload = { method: 'POST', body: '{"model_id": "default"}', headers: evil }
+      expect((await fetch('/v1/models/unload', unload)).status).toBe(403)
       expect(engine.jobs).toHaveLength(1)
     },
   },
