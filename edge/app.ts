@@ -15,6 +15,7 @@ import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
 import { isOpenToPages, OriginGuard } from './originGuard.ts'
 import { type AppEnv, RequestScope } from './requestScope.ts'
+import type { ResponseStore } from './responseStore.ts'
 import { addResponsesRoutes } from './responses/routes.ts'
 import { addServiceRoutes, openPaths } from './serviceRoutes.ts'
 import { addTokenizeRoutes } from './tokenizeRoutes.ts'
@@ -82,7 +83,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   addModelRoutes(app, routeDeps)
   addOpenaiRoutes(app, routeDeps)
   addAnthropicRoutes(app, routeDeps)
-  addResponsesRoutes(app, routeDeps, deps.responses ?? createMemoryResponseStore(deps.clock))
+  addResponsesRoutes(app, routeDeps, responseStore(deps))
   addCancelRoute(app)
 
   app.notFound(c => {
@@ -159,4 +160,8 @@ function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof EngineError) return fromEngineError(error.toData(), path => path)
   return internalError(error)
+}
+
+function responseStore({ responses, clock }: AppDeps): ResponseStore | undefined {
+  return responses === 'off' ? undefined : (responses ?? createMemoryResponseStore(clock))
 }

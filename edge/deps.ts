@@ -5,8 +5,8 @@ import type { ResponseStore } from './responseStore.ts'
 /** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {
   engine: Engine
-  /** Keeps the responses of the Responses API; default in memory. */
-  responses?: ResponseStore
+  /** Keeps the responses of the Responses API; `off`: nothing is kept; default in memory. */
+  responses?: ResponseStore | 'off'
   log?: (entry: LogEntry) => void
   limits: { maxBodyBytes: number }
   /** Exact origins, or `['*']` for any. */

@@ -1,18 +1,10 @@
 import type { ResponseStore, StoredResponse } from './responseStore.ts'
+import { MAX_RESPONSE_AGE_MS, type ResponseStoreLimits } from './responseStoreLimits.ts'
 
-export interface ResponseStoreLimits {
-  maxResponses: number
-  /** Of the responses as JSON. */
-  maxBytes: number
-  /** Since the last use. */
-  maxAgeMs: number
-}
-
-export const RESPONSE_STORE_LIMITS: ResponseStoreLimits = {
+const DEFAULT_LIMITS: ResponseStoreLimits = {
   maxResponses: 10_000,
   maxBytes: 256 * 2 ** 20,
-  // As long as OpenAI keeps them.
-  maxAgeMs: 30 * 24 * 3_600_000,
+  maxAgeMs: MAX_RESPONSE_AGE_MS,
 }
 
 interface Entry {
@@ -24,7 +16,7 @@ interface Entry {
 /** Responses in memory; those not used for the longest time go first. @param clock unix milliseconds */
 export function createMemoryResponseStore(
   clock: () => number,
-  limits: ResponseStoreLimits = RESPONSE_STORE_LIMITS,
+  limits: ResponseStoreLimits = DEFAULT_LIMITS,
 ): ResponseStore {
   /** Least recently used first. */
   const entries = new Map<string, Entry>()

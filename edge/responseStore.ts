@@ -20,6 +20,8 @@ export interface StoredResponse {
  * `get` does, keeps it for longer.
  */
 export interface ResponseStore {
+  /** Nothing is kept here, and nothing needs to be. */
+  readonly isOff?: true
   /** Adds or replaces. */
   put(stored: StoredResponse): Promise<void>
   /** @returns undefined for an id that is unknown or somebody else's */

@@ -23,6 +23,7 @@ const common = {
   corsOrigins: ['*'],
   maxBodyBytes: 2 ** 20,
   keepAliveMs: 10_000,
+  responses: 'off' as const,
   strictOpenai: false,
   onInternalError: console.error,
 }

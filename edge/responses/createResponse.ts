@@ -74,7 +74,8 @@ export async function readRequest(
   const { scope } = c.var
   const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
   const identity = { id: responseId(newId()), created: Math.floor(clock() / 1000) }
-  const request = responseRequest(body, await scope.engine.models(), identity)
+  const models = await scope.engine.models()
+  const request = responseRequest(body, models, { ...identity, canStore: !store.isOff })
   const { input, head, leftTools } = request
   const messages = await conversation(
     { input, previousId: head.previous_response_id, instructions: head.instructions },

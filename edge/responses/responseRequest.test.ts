@@ -3,7 +3,7 @@ import type { JsonObject } from '../engine.ts'
 import { scriptedModel } from '../scriptedEngine.ts'
 import { responseRequest } from './responseRequest.ts'
 
-const identity = { id: 'resp_x', created: 1 }
+const identity = { id: 'resp_x', created: 1, canStore: true }
 const read = (body: JsonObject) =>
   responseRequest({ input: 'hi', ...body }, [scriptedModel], identity)
 
@@ -168,6 +168,13 @@ describe('tools and what may be called', () => {
     expect(leftTools).toEqual(['web_search', 'shell', 'code_interpreter'])
     expect(head.tools).toEqual(tools)
   })
+})
+
+test('where nothing is kept nothing is stored, and nothing runs in the background', () => {
+  const off = { ...identity, canStore: false }
+  const readOff = (body: JsonObject) => responseRequest(body, [scriptedModel], off)
+  expect(readOff({ input: 'hi', store: true }).head.store).toBe(false)
+  expect(() => readOff({ input: 'hi', background: true })).toThrow(/keeps no responses/)
 })
 
 describe('what is refused names its field', () => {

@@ -89,18 +89,25 @@ export interface ResponseRequest {
   grammarParam?: string
 }
 
+/** What a response is by the server's decision. */
+export interface ResponseIdentity {
+  id: string
+  /** Unix seconds. */
+  created: number
+  canStore: boolean
+}
+
 /**
  * Reads the body of POST /v1/responses.
- * @param identity of the response to be; `created` in unix seconds
  * @throws ApiError 400 naming the field; EngineError when no model has the name
  */
 export function responseRequest(
   body: JsonObject,
   models: ModelInfo[],
-  identity: { id: string; created: number },
+  identity: ResponseIdentity,
 ): ResponseRequest {
   const request = parseFields(responseFields, body)
-  refuse(body, request)
+  refuse(body, request, identity)
   const model = resolveModel(models, request.model)
   const { definitions, left } = toResponseTools((request.tools ?? []) as JsonObject[])
   const toolChoice = toResponseToolChoice(request.tool_choice, definitions)
@@ -146,13 +153,20 @@ export function responseRequest(
 }
 
 /** What would be ignored otherwise, and change the answer. */
-function refuse(body: JsonObject, { n, background, store }: ResponseFields): void {
+function refuse(
+  body: JsonObject,
+  { n, background, store }: ResponseFields,
+  { canStore }: ResponseIdentity,
+): void {
   for (const param of ['conversation', 'prompt']) {
     if (body[param] == null) continue
     throw unsupported(param, `'${param}' names an object that this server does not keep.`)
   }
   refuseUnsupported(unsupportedInResponses, body)
   if (n !== undefined && n !== 1) throw unsupported('n', 'A response has one choice.')
+  if (background && !canStore) {
+    throw unsupported('background', 'This server keeps no responses to be fetched later.')
+  }
   if (background && store === false) {
     throw invalidRequest('store', "'background' needs 'store': the response is fetched later.")
   }
@@ -179,7 +193,7 @@ function toGrammar({ text, ...request }: ResponseFields): OutputGrammar | undefi
 function responseHead(
   request: ResponseFields,
   model: string,
-  { id, created }: { id: string; created: number },
+  { id, created, canStore }: ResponseIdentity,
 ): ResponseObject {
   const { reasoning, text } = request
   return {
@@ -205,7 +219,7 @@ function responseHead(
     },
     safety_identifier: request.safety_identifier ?? null,
     service_tier: 'default',
-    store: request.store ?? true,
+    store: canStore && (request.store ?? true),
     temperature: request.temperature ?? null,
     text: {
       format: (text?.format ?? { type: 'text' }) as JsonObject,

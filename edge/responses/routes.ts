@@ -10,12 +10,20 @@ import { responsesParam } from './responsesParam.ts'
 import { resumeStream } from './resumeStream.ts'
 import { isOver, refresh } from './storedRuns.ts'
 
-/** Adds the Responses API. */
+const noStore: ResponseStore = {
+  isOff: true,
+  put: async () => {},
+  get: async () => undefined,
+  delete: async () => false,
+}
+
+/** Adds the Responses API. @param kept undefined: responses are not stored, whatever a request says */
 export function addResponsesRoutes(
   app: Hono<AppEnv>,
   routeDeps: RouteDeps,
-  store: ResponseStore,
+  kept: ResponseStore | undefined,
 ): void {
+  const store = kept ?? noStore
   const deps = { ...routeDeps, store }
 
   app.post('/responses', c => translateErrors(responsesParam, () => createResponse(c, deps)))

@@ -184,6 +184,11 @@ function addHttpOptions(command: Command): Command {
       ),
     )
     .option('--max-body-mb <n>', 'largest request body in MiB', integer(1, 4096), 50)
+    .option(
+      '--response-store <where>',
+      'SQLite file of stored responses, memory or off (default: a file in the cache folder)',
+      nonEmpty,
+    )
     .option('--strict-openai', "OpenAI's defaults where this server's differ")
   return addTlsOptions(command)
 }

@@ -1,4 +1,5 @@
 import { readKeyFile } from '../host/keyFile.ts'
+import { openResponseStore } from '../host/openResponseStore.ts'
 import type { ServeAppOptions } from '../host/serveApp.ts'
 import type { Log } from './log.ts'
 import { describeFailure, keepAliveMs } from './serverProcess.ts'
@@ -14,6 +15,7 @@ export interface HttpOptions extends TlsOptions {
   allowedHost: string[]
   maxBodyMb: number
   strictOpenai?: boolean
+  responseStore?: string
 }
 
 /** What they mean to the server, files read. @throws Error naming the option and what is wrong with its file */
@@ -32,6 +34,7 @@ export async function serverOptions(
     allowedHosts: options.allowedHost,
     maxBodyBytes: options.maxBodyMb * 2 ** 20,
     strictOpenai: options.strictOpenai ?? false,
+    responses: await openResponseStore(options.responseStore, message => log.warn(message)),
     keepAliveMs: keepAliveMs(log),
     onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
   }

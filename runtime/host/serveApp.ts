@@ -3,6 +3,7 @@ import { createApp } from '../../edge/app.ts'
 import type { Engine } from '../../edge/engine.ts'
 import type { KeyEntry } from '../../edge/keyEntries.ts'
 import { randomId } from '../../edge/randomId.ts'
+import type { ResponseStore } from '../../edge/responseStore.ts'
 import type { Tls } from './httpServers.ts'
 import { type Listener, listen } from './listen.ts'
 
@@ -20,6 +21,7 @@ export interface ServeAppOptions {
   maxBodyBytes: number
   keepAliveMs: number
   strictOpenai: boolean
+  responses: ResponseStore | 'off'
   /** Failures a client only sees as a 500 or an error event. */
   onInternalError: (error: unknown) => void
 }
@@ -28,6 +30,7 @@ export interface ServeAppOptions {
 export function serveApp(options: ServeAppOptions): Promise<Listener> {
   const app = createApp({
     engine: options.engine,
+    responses: options.responses,
     limits: { maxBodyBytes: options.maxBodyBytes },
     cors: { origins: options.corsOrigins },
     hosts: [options.host, hostname(), `${hostname()}.local`, ...options.allowedHosts],

@@ -83,7 +83,9 @@ export async function startServer(
   args: string[],
   [command, ...before]: [string, ...string[]] = [process.execPath, main, 'serve'],
 ): Promise<RunningServer> {
-  const running = new Running(command, [...before, '--host', '127.0.0.1', '--port', '0', ...args])
+  // In memory, so that tests leave nothing with what their user keeps.
+  const options = ['--host', '127.0.0.1', '--port', '0', '--response-store', 'memory']
+  const running = new Running(command, [...before, ...options, ...args])
   const [, port] = await running.waitFor(/Server listening on http:\/\/127\.0\.0\.1:(\d+)\n/)
   return Object.assign(running, { origin: `http://127.0.0.1:${port}` })
 }

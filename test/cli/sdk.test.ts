@@ -5,6 +5,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_MODEL } from '../../runtime/hub/defaultModel.ts'
 import { openaiChecks } from '../sdk/openaiChecks.ts'
+import { responsesChecks } from '../sdk/responsesChecks.ts'
 import { hasDefaultModel, type RunningServer, startServer, tinyModel } from './command.ts'
 
 const python = process.env.PYTHON ?? 'python3'
@@ -13,7 +14,7 @@ const run = promisify(execFile)
 
 /** Everything the official clients must be able to do, in order, against one server. */
 function describeClients(getServer: () => RunningServer, model: string): void {
-  for (const { name, run } of openaiChecks) {
+  for (const { name, run } of [...openaiChecks, ...responsesChecks]) {
     test(`openai for Node: ${name}`, () => {
       const baseURL = `${getServer().origin}/v1`
       return run(new OpenAI({ baseURL, apiKey: 'EMPTY', maxRetries: 0 }), model)
@@ -28,7 +29,7 @@ function describeClients(getServer: () => RunningServer, model: string): void {
       return skip()
     }
     const { stdout } = await run(python, [pythonChecks, `${getServer().origin}/v1`, model])
-    expect(stdout.match(/^ok /gm)).toHaveLength(9)
+    expect(stdout.match(/^ok /gm)).toHaveLength(12)
   })
 }
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../http/httpSuite.ts'
 import {
@@ -103,6 +106,24 @@ test('keys, origins, names and limits of the command line reach the app', async 
   const { status } = await fetch(server.origin + chatPath, { ...tooLarge, headers })
   expect(status).toBe(413)
   expect((await server.end('SIGINT')).code).toBe(0)
+})
+
+test('responses survive a restart', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mistralrs-serve-'))
+  try {
+    const args = [...tiny, '--response-store', join(folder, 'responses.sqlite')]
+    const before = await startServer(args)
+    const body = JSON.stringify({ input: 'hi', max_output_tokens: 3 })
+    const created = await fetch(`${before.origin}/v1/responses`, { method: 'POST', body })
+    const response = (await created.json()) as { id: string }
+    expect((await before.end('SIGTERM')).code).toBe(0)
+    const after = await startServer(args)
+    const fetched = await fetch(`${after.origin}/v1/responses/${response.id}`)
+    expect(await fetched.json()).toEqual(response)
+    await after.end('SIGTERM')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('whoever opens a server to the network is warned', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import OpenAI, { APIUserAbortError, BadRequestError, NotFoundError } from 'openai'
+import { responsesChecks } from './responsesChecks.ts'
 
-interface SdkCheck {
+export interface SdkCheck {
   name: string
   run(client: OpenAI, model: string): Promise<void>
 }
@@ -201,7 +202,7 @@ export const openaiChecks: SdkCheck[] = [
  */
 export async function runOpenAiSdkChecks(baseURL: string, model: string): Promise<void> {
   const client = new OpenAI({ baseURL, apiKey: 'EMPTY', maxRetries: 0 })
-  for (const check of openaiChecks) {
+  for (const check of [...openaiChecks, ...responsesChecks]) {
     try {
       await check.run(client, model)
     } catch (cause) {

@@ -1,6 +1,7 @@
 """Checks a server with the official Python client: openai_python.py BASE_URL MODEL. Prints one line per check."""
 
 import sys
+import time
 
 import openai
 
@@ -77,6 +78,49 @@ def check_errors():
                 assert (error.code, error.param) == (code, param), error
             else:
                 raise AssertionError(f"{changes} was accepted")
+
+
+def check_responses():
+    response = client.responses.create(model=model, input="Once upon", max_output_tokens=5, temperature=0)
+    assert response.status == "incomplete" and response.incomplete_details.reason == "max_output_tokens"
+    assert response.usage.output_tokens == 5 and response.error is None and response.metadata == {}
+    assert client.responses.retrieve(response.id) == response
+    (item,) = client.responses.input_items.list(response.id)
+    assert item.content[0].text == "Once upon"
+    more = client.responses.create(
+        model=model, input="More", previous_response_id=response.id, max_output_tokens=5
+    )
+    assert more.usage.input_tokens > response.usage.input_tokens
+    client.responses.delete(response.id)
+    try:
+        client.responses.retrieve(response.id)
+    except openai.NotFoundError:
+        pass
+    else:
+        raise AssertionError("a deleted response is still there")
+
+
+def check_responses_stream():
+    request = {"model": model, "input": "Once upon", "max_output_tokens": 5, "temperature": 0}
+    whole = client.responses.create(**request)
+    with client.responses.stream(**request) as stream:
+        events = list(stream)
+    text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    assert text == events[-1].response.output_text == whole.output_text
+    numbers = [e.sequence_number for e in client.responses.create(**request, stream=True)]
+    assert numbers == list(range(len(numbers)))
+
+
+def check_responses_background():
+    request = {"model": model, "input": "Once upon", "max_output_tokens": 5, "background": True}
+    response = client.responses.create(**request)
+    while response.status in ("queued", "in_progress"):
+        time.sleep(0.02)
+        response = client.responses.retrieve(response.id)
+    assert response.status == "incomplete", response
+    rest = list(client.responses.retrieve(response.id, stream=True, starting_after=3))
+    assert rest[0].sequence_number == 4 and rest[-1].response == response
+    assert client.responses.create(**request, stream=False).status in ("queued", "in_progress")
 
 
 def check_break():

@@ -1,0 +1,11 @@
+/** What a store of responses keeps at most; whatever was not used for the longest time goes first. */
+export interface ResponseStoreLimits {
+  maxResponses: number
+  /** Of the responses as JSON. */
+  maxBytes: number
+  /** Since the last use. */
+  maxAgeMs: number
+}
+
+/** As long as OpenAI keeps them. */
+export const MAX_RESPONSE_AGE_MS = 30 * 24 * 3_600_000
