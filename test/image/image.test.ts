@@ -60,6 +60,24 @@ describe.skipIf(tracked === undefined)('the image, built in a clean folder', () 
     process.kill(Number(first), 'SIGTERM')
   }
 
+  test('holds what runs and nothing else', () => {
+    const files = readdirSync(image.at('/app'), { recursive: true, encoding: 'utf8' })
+    expect(readdirSync(image.at('/app')).sort()).toEqual([
+      'build',
+      'edge',
+      'healthcheck.mjs',
+      'node_modules',
+      'package.json',
+      'runtime',
+    ])
+    expect(files.filter(name => name.endsWith('.test.ts'))).toEqual([])
+    for (const developed of ['vitest', 'typescript', 'workerd', 'openai']) {
+      expect(files).not.toContain(`node_modules/${developed}`)
+    }
+    expect(files).toContain('build/native/mistralrs.node')
+    expect(readdirSync(image.at('/data'))).toEqual([])
+  })
+
   test('serves through edge and container as compose.yaml starts them, and ends on SIGTERM', async () => {
     const secret = { '/run/secrets/engine': join(folder, 'secret') }
     const [containerService, edgeService] = [composeService('container'), composeService('edge')]
@@ -84,23 +102,5 @@ describe.skipIf(tracked === undefined)('the image, built in a clean folder', () 
 
   test('its own health check fails where nothing listens', () => {
     expect(healthStatus([...image.healthcheck, 'http://127.0.0.1:1/health'])).toBe(1)
-  })
-
-  test('holds what runs and nothing else', () => {
-    const files = readdirSync(image.at('/app'), { recursive: true, encoding: 'utf8' })
-    expect(readdirSync(image.at('/app')).sort()).toEqual([
-      'build',
-      'edge',
-      'healthcheck.mjs',
-      'node_modules',
-      'package.json',
-      'runtime',
-    ])
-    expect(files.filter(name => name.endsWith('.test.ts'))).toEqual([])
-    for (const developed of ['vitest', 'typescript', 'workerd', 'openai']) {
-      expect(files).not.toContain(`node_modules/${developed}`)
-    }
-    expect(files).toContain('build/native/mistralrs.node')
-    expect(readdirSync(image.at('/data'))).toEqual([])
   })
 })
