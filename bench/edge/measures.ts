@@ -1,3 +1,4 @@
+import type { ProcessUsage } from './server.ts'
 import type { ServerProcess } from './serverProcess.ts'
 import { StreamClient } from './streamClient.ts'
 import type { Script } from './syntheticEngine.ts'
@@ -104,9 +105,12 @@ export async function peakRss(server: ServerProcess, work: Promise<unknown>): Pr
 }
 
 export interface StallCost {
-  /** Growth of resident memory for each stalled client. */
+  /** Growth of resident memory for each stalled client; with few of them the allocator's habits show in it. */
   edgeBytes: number
   containerBytes: number
+  /** Growth of what JavaScript holds. */
+  edgeUsedBytes: number
+  containerUsedBytes: number
   /** Until the first event of a new request, on a new connection. */
   freshMs: number[]
 }
@@ -135,8 +139,10 @@ export async function stallCost(
   }
   for (const client of stalled) client.close()
   return {
-    edgeBytes: (edgeAfter - edgeBefore) / counted,
-    containerBytes: (containerAfter - containerBefore) / counted,
+    edgeBytes: (edgeAfter.rssBytes - edgeBefore.rssBytes) / counted,
+    containerBytes: (containerAfter.rssBytes - containerBefore.rssBytes) / counted,
+    edgeUsedBytes: (edgeAfter.usedBytes - edgeBefore.usedBytes) / counted,
+    containerUsedBytes: (containerAfter.usedBytes - containerBefore.usedBytes) / counted,
     freshMs,
   }
 }
@@ -147,8 +153,11 @@ async function stall(edge: ServerProcess, count: number): Promise<StreamClient[]
   return clients
 }
 
-/** Resident memory of both, without garbage, once neither has anything left to do. */
-async function settled(edge: ServerProcess, container: ServerProcess): Promise<[number, number]> {
+/** Memory of both, without garbage, once neither has anything left to do. */
+async function settled(
+  edge: ServerProcess,
+  container: ServerProcess,
+): Promise<[ProcessUsage, ProcessUsage]> {
   let cpuMs = 0
   for (;;) {
     await new Promise(resolve => setTimeout(resolve, 300))
@@ -156,7 +165,6 @@ async function settled(edge: ServerProcess, container: ServerProcess): Promise<[
     const usedMs = atEdge.cpuMs + atContainer.cpuMs - cpuMs
     cpuMs += usedMs
     if (usedMs >= 15) continue
-    const usages = [await edge.usage({ collect: true }), await container.usage({ collect: true })]
-    return usages.map(({ rssBytes }) => rssBytes) as [number, number]
+    return [await edge.usage({ collect: true }), await container.usage({ collect: true })]
   }
 }

@@ -11,6 +11,8 @@ import { createSyntheticEngine } from './syntheticEngine.ts'
 export interface ProcessUsage {
   cpuMs: number
   rssBytes: number
+  /** Heap and array buffers: of the resident memory, what JavaScript holds. */
+  usedBytes: number
 }
 
 const common = {
@@ -49,9 +51,11 @@ function start(): Promise<{ port: number }> {
 process.on('message', message => {
   if (message === 'collect') (globalThis as { gc?: () => void }).gc?.()
   const { user, system } = process.cpuUsage()
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage()
   const usage: ProcessUsage = {
     cpuMs: (user + system) / 1000,
-    rssBytes: process.memoryUsage.rss(),
+    rssBytes: rss,
+    usedBytes: heapUsed + arrayBuffers,
   }
   process.send?.(usage)
 })
