@@ -18,8 +18,12 @@ import { GrammarError } from '../grammar/expr.ts'
 import { GrammarConstraint } from '../grammar/grammarConstraint.ts'
 import type { CompiledGrammar } from '../grammar/grammarMatcher.ts'
 import { GrammarService } from '../grammar/grammarService.ts'
+import type { OutputRequest } from '../grammar/outputGrammar.ts'
+import { ReasoningBudget, type ReasoningBudgetOptions } from '../grammar/reasoningBudget.ts'
+import type { TokenConstraint } from '../grammar/tokenConstraint.ts'
 import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
+import { endsInBlock } from '../parse/outputParser.ts'
 import type { TextService } from '../text/textService.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
@@ -27,6 +31,7 @@ import type { KvBudget } from './kvBudget.ts'
 import type { StepResult } from './launchStep.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
 import { jobReading, type OutputReading } from './outputReading.ts'
+import { bannedOpeners, type OutputTokens, outputRequest } from './outputRules.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
@@ -109,6 +114,7 @@ export class LocalEngine implements ManagedEngine {
   readonly #steps: StepLoop
   readonly #stopIds: ReadonlySet<number>
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
+  readonly #outputTokens: OutputTokens
   readonly #idleWaiters: (() => void)[] = []
   /** Sequences by how they ended, and jobs by the kind of error that refused them. */
   readonly #completed = new Map<string, number>()
@@ -128,6 +134,11 @@ export class LocalEngine implements ManagedEngine {
     this.#scheduler = new Scheduler(options.scheduler, native)
     const { vocabSize } = options.info
     this.#grammars = new GrammarService(text.pieces, vocabSize)
+    this.#outputTokens = {
+      reading: options.reading,
+      isSpecial: id => text.isSpecial(id),
+      textOf: id => Buffer.from(text.tokenBytes(id)).toString('utf8'),
+    }
     const { depth = 2 } = options
     this.#steps = new StepLoop(
       native,
@@ -169,25 +180,59 @@ export class LocalEngine implements ManagedEngine {
     validateJob(job, this.#options.info.vocabSize)
     this.#checkNumChoices(job)
     checkModalities(job, this.#options.info.inputModalities)
-    const [prompts, grammar] = await Promise.all([
-      this.#prompts.encodeJob(job, signal),
-      this.#compileGrammar(job),
-    ])
+    const prompts = await this.#prompts.encodeJob(job, signal)
+    const constrain = await this.#constrain(job, prompts[0] ?? noTokens)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady(job.owner)
     this.#prompts.check(job, prompts)
-    return this.#accept(job, prompts, grammar, signal)
+    return this.#accept(job, prompts, constrain, signal)
   }
 
-  async #compileGrammar({ grammar }: GenerateJob): Promise<CompiledGrammar | undefined> {
-    if (grammar === undefined) return undefined
+  /** What makes the constraint of each choice, when there is one. */
+  async #constrain(
+    job: GenerateJob,
+    prompt: Int32Array,
+  ): Promise<(() => TokenConstraint) | undefined> {
+    const tail = this.#tailOf(prompt)
+    const request = outputRequest(job, this.#outputTokens, tail)
+    const grammar = request && (await this.#compile(request))
+    const budget = await this.#reasoningBudget(job, tail, grammar !== undefined)
+    const hold = grammar && (() => new GrammarConstraint(grammar, this.#stopIds))
+    return budget === undefined ? hold : () => new ReasoningBudget(budget, hold?.())
+  }
+
+  async #compile(request: OutputRequest): Promise<CompiledGrammar> {
+    if (this.#stopIds.size === 0) {
+      const message = 'The model has no token that ends a text, which a grammar needs.'
+      throw new EngineError({ kind: 'unsupported', message, param: 'grammar' })
+    }
     try {
-      return await this.#grammars.compile(grammar)
+      return await this.#grammars.compile(request)
     } catch (cause) {
       if (!(cause instanceof GrammarError)) throw cause
       const { message } = cause
-      throw new EngineError({ kind: 'invalid_grammar', message, param: 'grammar' }, { cause })
+      const param = request.grammar === undefined ? 'prompt.tools' : 'grammar'
+      throw new EngineError({ kind: 'invalid_grammar', message, param }, { cause })
+    }
+  }
+
+  async #reasoningBudget(
+    { prompt, maxReasoningTokens }: GenerateJob,
+    promptTail: string,
+    isHeld: boolean,
+  ): Promise<ReasoningBudgetOptions | undefined> {
+    const format = this.#options.reading.format.reasoning
+    if (maxReasoningTokens === undefined || prompt.kind !== 'chat' || !format) return undefined
+    // Where the next message is held to something it begins on its own.
+    const close = isHeld && format.name === 'harmony' ? harmonyTurn : format.written.close
+    const closing = { kind: 'text' as const, text: close, addSpecialTokens: false }
+    return {
+      format,
+      maxTokens: maxReasoningTokens,
+      closeIds: [...(await this.#text.promptTokens(closing))],
+      startsOpen: endsInBlock(promptTail, format),
+      tokenBytes: this.#bytesOf,
     }
   }
 
@@ -317,7 +362,7 @@ export class LocalEngine implements ManagedEngine {
   #accept(
     job: GenerateJob,
     prompts: Int32Array[],
-    grammar: CompiledGrammar | undefined,
+    constrain: (() => TokenConstraint) | undefined,
     signal: AbortSignal,
   ): Accepted {
     const now = performance.now()
@@ -328,7 +373,7 @@ export class LocalEngine implements ManagedEngine {
     let cachedTokens = 0
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
-      const choices = this.#choices(job, prompt, grammar)
+      const choices = this.#choices(job, prompt, constrain)
       // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
@@ -376,20 +421,21 @@ export class LocalEngine implements ManagedEngine {
   #choices(
     job: GenerateJob,
     prompt: Int32Array,
-    grammar: CompiledGrammar | undefined,
+    constrain: (() => TokenConstraint) | undefined,
   ): SequenceOptions[] {
     const { generation, info } = this.#options
     const { maxModelLen } = info
     const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
     const top = job.logprobs?.top ?? 0
-    const slot = slotOptions(job.sampling, generation, seed, top, prompt)
+    const banned = bannedOpeners(job, this.#outputTokens)
+    const slot = slotOptions(job.sampling, generation, seed, top, prompt, banned)
     return Array.from({ length: job.n }, (_, choice) => ({
       prompt,
       maxLength: Math.min(maxModelLen, prompt.length + (job.maxTokens ?? maxModelLen)),
       stopIds: job.ignoreEos ? noIds : this.#stopIds,
       slot: { ...slot, choice },
       ...(job.promptLogprobs && { promptLogprobs: top }),
-      ...(grammar && { constraint: new GrammarConstraint(grammar, this.#stopIds) }),
+      ...(constrain && { constraint: constrain() }),
       cacheSalt: job.cacheSalt ?? '',
       ...(job.owner !== undefined && { owner: job.owner }),
     }))
@@ -546,3 +592,6 @@ function count(counts: Map<string, number>, key: string, by = 1): void {
 }
 
 const noIds: ReadonlySet<number> = new Set()
+const noTokens = new Int32Array(0)
+/** Ends a message and begins the next, of a kind that is still open. */
+const harmonyTurn = '<|end|><|start|>assistant'

@@ -9,6 +9,7 @@ const banBias = -100
 
 /**
  * Settings of a sampling slot: what the request says, else what the model's files say, else neutral. `choice` is left at 0.
+ * @param banned tokens that must not be drawn
  * @param history tokens of the prompt, for the repetition penalty
  */
 export function slotOptions(
@@ -17,12 +18,14 @@ export function slotOptions(
   seed: number,
   topLogprobs: number,
   history: Int32Array,
+  banned: readonly number[] = [],
 ): SlotOptions {
   const repetitionPenalty = request.repetitionPenalty ?? defaults.repetitionPenalty ?? 1
   const biases = new Map((defaults.suppressTokens ?? []).map(id => [id, -Infinity]))
   for (const [id, bias] of request.logitBias ?? []) {
     biases.set(id, bias <= banBias ? -Infinity : bias)
   }
+  for (const id of banned) biases.set(id, -Infinity)
   return {
     temperature:
       request.temperature ?? (defaults.doSample === false ? 0 : (defaults.temperature ?? 1)),

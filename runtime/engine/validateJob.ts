@@ -1,4 +1,5 @@
 import {
+  type ChatPrompt,
   EngineError,
   type GenerateJob,
   type Grammar,
@@ -33,7 +34,10 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   }
   if (job.logprobs !== undefined) requireInteger('logprobs.top', job.logprobs.top, 0, 20)
   validateSampling(job.sampling, vocabSize)
-  optionally(job.grammar, grammar => validateGrammar(grammar, job.ignoreEos === true))
+  optionally(job.maxReasoningTokens, value => requireInteger('maxReasoningTokens', value, 0))
+  optionally(job.grammar, grammar => validateGrammar('grammar', grammar))
+  if (prompt.kind === 'chat') validateToolUse(prompt)
+  validateTogether(job)
   refuseBeyondThisEngine(job)
 }
 
@@ -48,18 +52,9 @@ function validateTools(tools: ToolDefinition[]): void {
 }
 
 /** What the contract has and this engine does not do. */
-function refuseBeyondThisEngine({ prompt, sampling, ...job }: GenerateJob): void {
-  const asked: Record<string, unknown> = {
-    maxReasoningTokens: job.maxReasoningTokens,
-    'sampling.dry': sampling.dry,
-    ...(prompt.kind === 'chat' && {
-      'prompt.toolChoice': prompt.toolChoice?.mode === 'required' || undefined,
-      'prompt.tools': prompt.tools?.find(tool => tool.type === 'custom' && tool.format),
-    }),
-  }
-  for (const [param, value] of Object.entries(asked)) {
-    if (value === undefined) continue
-    throw invalid(param, 'is not supported by this engine', 'unsupported')
+function refuseBeyondThisEngine({ sampling }: GenerateJob): void {
+  if (sampling.dry !== undefined) {
+    throw invalid('sampling.dry', 'is not supported by this engine', 'unsupported')
   }
 }
 
@@ -123,18 +118,39 @@ const grammarFields: Record<Grammar['type'], (grammar: Record<string, unknown>) 
   lark: ({ grammar }) => typeof grammar === 'string',
 }
 
-function validateGrammar(grammar: Grammar, ignoreEos: boolean): void {
+function validateGrammar(param: string, grammar: Grammar): void {
   if (!Object.hasOwn(grammarFields, grammar?.type)) {
     throw invalid(
-      'grammar.type',
+      `${param}.type`,
       `is ${grammar?.type}, which this engine does not know`,
       'unsupported',
     )
   }
   if (!grammarFields[grammar.type](grammar)) {
-    throw invalid('grammar', `of type ${grammar.type} has no well-formed definition`)
+    throw invalid(param, `of type ${grammar.type} has no well-formed definition`)
   }
-  if (ignoreEos) throw invalid('ignoreEos', 'cannot be combined with a grammar')
+}
+
+function validateToolUse({ tools, toolChoice }: ChatPrompt): void {
+  for (const [i, tool] of (tools ?? []).entries()) {
+    const format = tool.type === 'custom' ? tool.format : undefined
+    optionally(format, grammar => validateGrammar(`prompt.tools.${i}.format`, grammar))
+  }
+  const mode = toolChoice?.mode
+  if (mode !== undefined && !['auto', 'required', 'none'].includes(mode)) {
+    throw invalid('prompt.toolChoice.mode', `is ${mode}, must be auto, required or none`)
+  }
+}
+
+/** What cannot all be had. */
+function validateTogether({ prompt, grammar, ignoreEos }: GenerateJob): void {
+  const isRequired = prompt.kind === 'chat' && prompt.toolChoice?.mode === 'required'
+  if (isRequired && grammar !== undefined) {
+    throw invalid('prompt.toolChoice', 'requires calls, which leaves no text for the grammar')
+  }
+  if (ignoreEos && (isRequired || grammar !== undefined)) {
+    throw invalid('ignoreEos', 'cannot be combined with a grammar or required tools')
+  }
 }
 
 function validatePrompts(prompts: unknown, vocabSize: number): void {

@@ -1,4 +1,5 @@
 import type { Automaton } from './automaton.ts'
+import { setBit } from './bits.ts'
 import { MatchGraph, type MatchState } from './matchState.ts'
 import { TokenMasks } from './tokenMasks.ts'
 import type { TokenTrie } from './tokenTrie.ts'
@@ -77,7 +78,6 @@ export class GrammarMatcher {
       masks.fillNear(state, words, room)
       if (!state.accepts && words.every(word => word === 0)) masks.fill(state, words)
     }
-    if (state.accepts)
-      for (const id of endIds) words[id >> 5] = (words[id >> 5] ?? 0) | (1 << (id & 31))
+    if (state.accepts) for (const id of endIds) setBit(words, id)
   }
 }

@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Grammar } from '../../edge/engine.ts'
 import { pieceBytes, type TokenPieces } from '../text/tokenPieces.ts'
 import { GrammarError } from './expr.ts'
 import { CompiledGrammar, type MatchVocabulary } from './grammarMatcher.ts'
 import type { GrammarReply, GrammarRequest, GrammarResults } from './grammarProtocol.ts'
+import type { OutputRequest } from './outputGrammar.ts'
 import { singleByteTokens } from './tokenTrie.ts'
 
 /** Compiled grammars kept, the least recently used going first. */
@@ -24,7 +24,7 @@ interface Call {
 }
 
 /**
- * Compiles grammars for one vocabulary, on a thread of their own that starts with the first. A grammar that takes too long takes
+ * Compiles what outputs may be, for one vocabulary, on a thread of their own that starts with the first. A grammar that takes too long takes
  * the thread with it; the next call starts another.
  */
 export class GrammarService {
@@ -44,11 +44,11 @@ export class GrammarService {
   }
 
   /** @throws GrammarError for a grammar that is wrong, cannot be enforced or takes too long */
-  compile(grammar: Grammar): Promise<CompiledGrammar> {
-    const key = hash('sha256', JSON.stringify(grammar), 'base64')
+  compile(output: OutputRequest): Promise<CompiledGrammar> {
+    const key = hash('sha256', JSON.stringify(output), 'base64')
     const known = this.#cache.get(key)
     this.#cache.delete(key)
-    const compiled = known ?? this.#compile(grammar)
+    const compiled = known ?? this.#compile(output)
     this.#cache.set(key, compiled)
     if (known === undefined) {
       compiled.catch(() => this.#cache.delete(key))
@@ -63,11 +63,11 @@ export class GrammarService {
     this.#giveUp(new Error('the grammar worker was closed'))
   }
 
-  async #compile(grammar: Grammar): Promise<CompiledGrammar> {
+  async #compile(output: OutputRequest): Promise<CompiledGrammar> {
     this.#vocabulary ??= this.#loadVocabulary()
     const vocabulary = await this.#vocabulary
     const { byteTokens } = vocabulary
-    const automaton = await this.#call({ op: 'compile', grammar, byteTokens })
+    const automaton = await this.#call({ op: 'compile', output, byteTokens })
     return new CompiledGrammar(automaton, vocabulary)
   }
 

@@ -3,7 +3,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads'
 import { compileAutomaton } from './automaton.ts'
 import { GrammarError } from './expr.ts'
 import type { GrammarMessage, GrammarReply, GrammarRequest } from './grammarProtocol.ts'
-import { lowerGrammar } from './lowerGrammar.ts'
+import { lowerOutput } from './outputGrammar.ts'
 import { buildTokenTrie } from './tokenTrie.ts'
 
 function answer(request: GrammarRequest) {
@@ -11,7 +11,7 @@ function answer(request: GrammarRequest) {
     case 'vocabulary':
       return buildTokenTrie(request.pieces, request.vocabSize)
     case 'compile':
-      return compileAutomaton(lowerGrammar(request.grammar), request.byteTokens)
+      return compileAutomaton(lowerOutput(request.output), request.byteTokens)
   }
 }
 

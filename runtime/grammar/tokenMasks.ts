@@ -1,3 +1,4 @@
+import { setBit } from './bits.ts'
 import { bottom, type MatchGraph, type MatchState, type Stack } from './matchState.ts'
 import type { TokenTrie } from './tokenTrie.ts'
 
@@ -175,8 +176,4 @@ function commonStack(stacks: readonly Stack[]): Stack | undefined {
     if (other === undefined) return undefined
   }
   return common
-}
-
-function setBit(words: Uint32Array, id: number): void {
-  words[id >> 5] = (words[id >> 5] ?? 0) | (1 << (id & 31))
 }

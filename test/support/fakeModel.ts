@@ -91,6 +91,7 @@ export class FakeModel {
       const context = this.#logits[sample.rows[i] ?? -1]
       if (context === undefined) throw new Error('a sample names a row without logits')
       const isMasked = sample.masks?.masked[i] === 1
+      const maskWords = (sample.masks?.words.length ?? 0) / sample.slots.length
       const mask = isMasked
         ? sample.masks?.words.subarray(i * maskWords, (i + 1) * maskWords)
         : undefined
@@ -175,7 +176,7 @@ export function generateAlone(
       }
       states.push(state)
     }
-    const mask = new Uint32Array(maskWords)
+    const mask = new Uint32Array(Math.ceil(fakeVocabSize / 32))
     const isMasked = options.constraint?.fill(mask, options.maxLength - tokens.length)
     const context = states.at(-1) ?? 0
     const token = drawFake(options.slot, tokens.length, context, isMasked ? mask : undefined)
@@ -188,8 +189,6 @@ export function generateAlone(
 
 export const fakeVocabSize = 40
 
-const maskWords = Math.ceil(fakeVocabSize / 32)
-
 function drawFake(
   slot: SlotOptions,
   position: number,
@@ -199,7 +198,7 @@ function drawFake(
   const random = mix(mix(mix(slot.seed, slot.choice), position), context) >>> 0
   if (mask === undefined) return random % fakeVocabSize
   const allowed: number[] = []
-  for (let id = 0; id < fakeVocabSize; id++) {
+  for (let id = 0; id < mask.length * 32; id++) {
     if (((mask[id >> 5] ?? 0) >>> (id & 31)) & 1) allowed.push(id)
   }
   return allowed[random % allowed.length] ?? -1

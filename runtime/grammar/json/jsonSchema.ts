@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../../edge/engine.ts'
 import {
+  charClass,
   choice,
   type Expr,
   GrammarError,
@@ -36,12 +37,10 @@ import {
   type TypeName,
   typesOf,
 } from './schemaTypes.ts'
-import { anyChar, jsonKey, jsonString, type RuleScope, type StringRules } from './strings.ts'
+import { jsonKey, jsonString, type RuleScope, type StringRules, spelled } from './strings.ts'
+import { jsonSyntax, type ValueSyntax } from './syntax.ts'
 import { isValid } from './validValue.ts'
 
-/** White space is at most one space, where people put it. */
-const comma = seq(text(','), optional(text(' ')))
-const colon = seq(text(':'), optional(text(' ')))
 /** Keywords that say what a grammar cannot, or only with an effort nobody has asked for yet. */
 const unsupported = [
   'not',
@@ -61,10 +60,24 @@ const maxDepth = 200
  * order, and others only where the schema speaks of them or declares none.
  * @throws GrammarError that names the place in the schema
  */
-export function lowerJsonSchema(schema: Schema, prefix = ''): GrammarRules {
-  const lowering = new SchemaLowering(schema, prefix)
+export function lowerJsonSchema(
+  schema: Schema,
+  prefix = '',
+  syntax: ValueSyntax = jsonSyntax,
+): GrammarRules {
+  return lowerPartOfSchema(schema, schema, prefix, syntax)
+}
+
+/** The same for a schema that stands in another one, whose definitions it may refer to. */
+export function lowerPartOfSchema(
+  whole: Schema,
+  part: Schema,
+  prefix: string,
+  syntax: ValueSyntax,
+): GrammarRules {
+  const lowering = new SchemaLowering(whole, prefix, syntax)
   const root = `${prefix}json`
-  lowering.rules.set(root, lowering.lower(schema, '#', 0))
+  lowering.rules.set(root, lowering.lower(part, '#', 0))
   return { root, rules: lowering.rules }
 }
 
@@ -77,11 +90,13 @@ class SchemaLowering {
   readonly rules = new Map<string, Expr>()
   readonly #references: References
   readonly #prefix: string
+  readonly #syntax: ValueSyntax
   #numRules = 0
 
-  constructor(root: Schema, prefix: string) {
+  constructor(root: Schema, prefix: string, syntax: ValueSyntax) {
     this.#references = new References(root)
     this.#prefix = prefix
+    this.#syntax = syntax
   }
 
   lower(schema: Schema, path: string, depth: number): Expr {
@@ -172,7 +187,24 @@ class SchemaLowering {
     }
     const resolve = (ref: string) => this.#references.resolve(ref)
     const valid = values.filter(value => isValid(schema, value, resolve, path))
-    return choice(...valid.map(writeValue))
+    return choice(...valid.map(value => this.#value(value)))
+  }
+
+  /** One value, written out. */
+  #value(value: JsonValue): Expr {
+    const { comma, colon, key, quote } = this.#syntax
+    if (typeof value === 'string') {
+      return seq(quote, spelled(text(value), this.#syntax), quote)
+    }
+    if (Array.isArray(value)) {
+      const items = value.map((item, i) => seq(...(i > 0 ? [comma] : []), this.#value(item)))
+      return seq(text('['), ...items, text(']'))
+    }
+    if (!isObject(value)) return text(JSON.stringify(value))
+    const members = Object.entries(value).map(([name, inner], i) =>
+      seq(...(i > 0 ? [comma] : []), key(name), colon, this.#value(inner)),
+    )
+    return seq(text('{'), ...members, text('}'))
   }
 
   #alternatives(schema: SchemaObject, path: string, depth: number): Expr {
@@ -239,13 +271,13 @@ class SchemaLowering {
       .slice(0, Math.min(most, first.length))
       .map((element, i) => this.lower(element, `${path}/prefixItems/${i}`, depth + 1))
     let tail = repeat(
-      seq(comma, item),
+      seq(this.#syntax.comma, item),
       Math.max(0, min - Math.max(1, elements.length)),
       most - Math.max(1, elements.length),
     )
     if (most <= elements.length) tail = seq()
     for (let i = elements.length - 1; i > 0; i--) {
-      const more = seq(comma, elements[i] ?? never, tail)
+      const more = seq(this.#syntax.comma, elements[i] ?? never, tail)
       tail = i < min ? more : optional(more)
     }
     const all = seq(elements[0] ?? item, tail)
@@ -275,8 +307,8 @@ class SchemaLowering {
       }
       const value = this.#withPatterns(name, own, patterns, path)
       const expr = seq(
-        text(JSON.stringify(name)),
-        colon,
+        this.#syntax.key(name),
+        this.#syntax.colon,
         this.#asRule(() => this.lower(value, at, depth + 1), true),
       )
       members.push({ expr, isRequired })
@@ -314,7 +346,11 @@ class SchemaLowering {
       const others = { names: declared, patterns: [...patterns.keys()].filter(p => p !== pattern) }
       const key = jsonKey(rules, others, this.#scope())
       ways.push(
-        seq(key, colon, this.lower(value, `${path}/patternProperties/${pattern}`, depth + 1)),
+        seq(
+          key,
+          this.#syntax.colon,
+          this.lower(value, `${path}/patternProperties/${pattern}`, depth + 1),
+        ),
       )
     }
     const others = schema.additionalProperties ?? schema.unevaluatedProperties
@@ -327,7 +363,9 @@ class SchemaLowering {
         this.#scope(),
       )
       const value = others === undefined ? true : asSchema(others, `${path}/additionalProperties`)
-      ways.push(seq(key, colon, this.lower(value, `${path}/additionalProperties`, depth + 1)))
+      ways.push(
+        seq(key, this.#syntax.colon, this.lower(value, `${path}/additionalProperties`, depth + 1)),
+      )
     }
     return ways.length === 0 ? undefined : this.#asRule(() => choice(...ways), true)
   }
@@ -374,7 +412,11 @@ class SchemaLowering {
       if (member === undefined) {
         this.rules.set(name, this.#extras(extra, isFirst, Math.max(0, least - count), most - count))
       } else {
-        const taken = seq(...(isFirst ? [] : [comma]), member.expr, from(i + 1, false, count + 1))
+        const taken = seq(
+          ...(isFirst ? [] : [this.#syntax.comma]),
+          member.expr,
+          from(i + 1, false, count + 1),
+        )
         this.rules.set(name, member.isRequired ? taken : choice(taken, from(i + 1, isFirst, count)))
       }
       return rule(name)
@@ -384,8 +426,8 @@ class SchemaLowering {
 
   #extras(extra: Expr | undefined, isFirst: boolean, least: number, most: number): Expr {
     if (extra === undefined || most <= 0) return least > 0 ? never : seq()
-    if (!isFirst) return repeat(seq(comma, extra), least, most)
-    const all = seq(extra, repeat(seq(comma, extra), Math.max(0, least - 1), most - 1))
+    if (!isFirst) return repeat(seq(this.#syntax.comma, extra), least, most)
+    const all = seq(extra, repeat(seq(this.#syntax.comma, extra), Math.max(0, least - 1), most - 1))
     return least > 0 ? all : optional(all)
   }
 
@@ -394,8 +436,10 @@ class SchemaLowering {
     if (!this.rules.has(name)) {
       const any = rule(name)
       const string = rule(`${name} string`)
-      const member = seq(string, colon, any)
-      this.rules.set(`${name} string`, seq(text('"'), repeat(anyChar, 0), text('"')))
+      const { comma, colon, quote, keyQuote, keyPoints, minKeyLength, char } = this.#syntax
+      const freeName = repeat(charClass(keyPoints), minKeyLength)
+      const member = seq(keyQuote, freeName, keyQuote, colon, any)
+      this.rules.set(`${name} string`, seq(quote, repeat(char, 0), quote))
       this.rules.set(
         name,
         choice(
@@ -423,6 +467,7 @@ class SchemaLowering {
 
   #scope(): RuleScope {
     return {
+      syntax: this.#syntax,
       name: `${this.#prefix}part ${this.#numRules++}`,
       define: (name, expr) => this.rules.set(name, expr),
     }
@@ -433,24 +478,6 @@ interface Member {
   /** With its name. */
   expr: Expr
   isRequired: boolean
-}
-
-function writeValue(value: JsonValue): Expr {
-  if (Array.isArray(value)) {
-    return seq(
-      text('['),
-      ...value.flatMap((v, i) => [...(i > 0 ? [comma] : []), writeValue(v)]),
-      text(']'),
-    )
-  }
-  if (!isObject(value)) return text(JSON.stringify(value))
-  const members = Object.entries(value).flatMap(([key, v], i) => [
-    ...(i > 0 ? [comma] : []),
-    text(JSON.stringify(key)),
-    colon,
-    writeValue(v),
-  ])
-  return seq(text('{'), ...members, text('}'))
 }
 
 function stringRules(schema: SchemaObject, path: string): StringRules {

@@ -1,81 +1,8 @@
-import {
-  type CodePoints,
-  charClass,
-  choice,
-  complement,
-  type Expr,
-  intersection,
-  repeat,
-  seq,
-  text,
-  union,
-} from '../expr.ts'
+import { charClass, choice, type Expr, intersection, repeat, seq, text } from '../expr.ts'
 import { parseRegex } from '../regexSyntax.ts'
 import { intersectRegular } from '../regularLanguage.ts'
 import { formatPatterns } from './formats.ts'
-
-/** Code points that JSON cannot hold as they are. */
-const unwritable: CodePoints = union([
-  [0, 0x1f],
-  [0x22, 0x22],
-  [0x5c, 0x5c],
-])
-const writable = complement(unwritable)
-const shortEscapes: Record<number, string> = {
-  8: '\\b',
-  9: '\\t',
-  10: '\\n',
-  12: '\\f',
-  13: '\\r',
-  34: '\\"',
-  92: '\\\\',
-}
-const hexDigit = charClass(
-  union([
-    [0x30, 0x39],
-    [0x41, 0x46],
-    [0x61, 0x66],
-  ]),
-)
-
-/** One character of a string, written in any way; never half of a surrogate pair, which would be no character. */
-export const anyChar: Expr = choice(
-  charClass(writable),
-  seq(
-    text('\\'),
-    choice(
-      charClass(union(Array.from('"\\/bfnrt', c => [c.charCodeAt(0), c.charCodeAt(0)] as const))),
-      seq(
-        text('u'),
-        choice(
-          seq(
-            charClass(
-              union([
-                [0x30, 0x39],
-                [0x41, 0x43],
-                [0x45, 0x46],
-                [0x61, 0x63],
-                [0x65, 0x66],
-              ]),
-            ),
-            repeat(hexDigit, 3, 3),
-          ),
-          seq(
-            charClass([
-              [0x44, 0x44],
-              [0x64, 0x64],
-            ]),
-            charClass([[0x30, 0x37]]),
-            repeat(hexDigit, 2, 2),
-          ),
-        ),
-      ),
-    ),
-  ),
-)
-
-/** Characters that need no escape: names of properties are written so, that two of them differ if their texts do. */
-const plainChar = charClass(writable)
+import type { ValueSyntax } from './syntax.ts'
 
 export interface StringRules {
   patterns?: readonly string[]
@@ -84,32 +11,34 @@ export interface StringRules {
   maxLength?: number
 }
 
-/** What a caller gives to name rules that are too long to be written in place. */
+/** What a caller gives: how to write, and a name for rules that are too long to be written in place. */
 export interface RuleScope {
+  syntax: ValueSyntax
   define: (name: string, expr: Expr) => void
   name: string
 }
 
-/** A JSON string with its quotes. An unknown format says nothing, as JSON Schema has it. */
+/** A string with its quotes. An unknown format says nothing, as JSON Schema has it. */
 export function jsonString(rules: StringRules, scope: RuleScope): Expr {
   const { patterns = [], format, minLength = 0, maxLength = Infinity } = rules
   const conditions = patterns.map(pattern => parseRegex(pattern, 'search'))
   const formatPattern = format === undefined ? undefined : formatPatterns[format]
   if (formatPattern !== undefined) conditions.push(parseRegex(formatPattern, 'whole'))
-  if (conditions.length === 0) return quoted(repeat(anyChar, minLength, maxLength))
+  const { syntax } = scope
+  if (conditions.length === 0) return quoted(repeat(syntax.char, minLength, maxLength), syntax)
   const [only] = conditions
   if (conditions.length === 1 && only !== undefined) {
     const [least, most] = lengths(only)
-    if (least >= minLength && most <= maxLength) return quoted(spelled(only))
+    if (least >= minLength && most <= maxLength) return quoted(spelled(only, syntax), syntax)
   }
   const body = intersectRegular(
     conditions.map(expr => ({ expr })),
     { min: minLength, max: maxLength },
-    spellPoints,
+    syntax.spell,
     scope.define,
     scope.name,
   )
-  return quoted(body)
+  return quoted(body, syntax)
 }
 
 /** The name of a property, with its quotes: one that fulfils `rules` and is none of `others`, nor matches their patterns. */
@@ -118,7 +47,8 @@ export function jsonKey(
   others: { names: readonly string[]; patterns: readonly string[] },
   scope: RuleScope,
 ): Expr {
-  const { patterns = [], format, minLength = 0, maxLength = Infinity } = rules
+  const { patterns = [], format, maxLength = Infinity } = rules
+  const minLength = Math.max(rules.minLength ?? 0, scope.syntax.minKeyLength)
   const formatPattern = format === undefined ? undefined : formatPatterns[format]
   const conditions = [
     ...patterns.map(pattern => ({ expr: parseRegex(pattern, 'search') })),
@@ -128,44 +58,43 @@ export function jsonKey(
       ? []
       : [{ expr: choice(...others.names.map(text)), negated: true }]),
   ]
-  if (conditions.length === 0) return quoted(repeat(plainChar, minLength, maxLength))
+  const { syntax } = scope
+  const named = (body: Expr) => seq(syntax.keyQuote, body, syntax.keyQuote)
+  if (conditions.length === 0) {
+    return named(repeat(charClass(syntax.keyPoints), minLength, maxLength))
+  }
   const body = intersectRegular(
     conditions,
     { min: minLength, max: maxLength },
-    points => charClass(intersection(points, writable)),
+    points => charClass(intersection(points, syntax.keyPoints)),
     scope.define,
     scope.name,
   )
-  return quoted(body)
+  return named(body)
 }
 
-function quoted(body: Expr): Expr {
-  return seq(text('"'), body, text('"'))
+function quoted(body: Expr, { quote }: ValueSyntax): Expr {
+  return seq(quote, body, quote)
 }
 
-/** The class as JSON writes it inside a string: as it is where it can be, else as an escape. */
-function spellPoints(points: CodePoints): Expr {
-  const ways: Expr[] = [charClass(intersection(points, writable))]
-  for (const [low, high] of intersection(points, unwritable)) {
-    for (let p = low; p <= high; p++) {
-      ways.push(text(shortEscapes[p] ?? `\\u${p.toString(16).padStart(4, '0')}`))
-    }
-  }
-  return choice(...ways)
-}
-
-function spelled(expr: Expr): Expr {
+/** A text as it is written in a string. */
+export function spelled(expr: Expr, syntax: ValueSyntax): Expr {
   switch (expr.kind) {
     case 'text':
-      return text(JSON.stringify(expr.text).slice(1, -1))
+      return seq(
+        ...Array.from(expr.text, char => {
+          const point = char.codePointAt(0) ?? 0
+          return syntax.spell([[point, point]])
+        }),
+      )
     case 'class':
-      return spellPoints(expr.points)
+      return syntax.spell(expr.points)
     case 'seq':
-      return { kind: 'seq', items: expr.items.map(spelled) }
+      return { kind: 'seq', items: expr.items.map(item => spelled(item, syntax)) }
     case 'choice':
-      return { kind: 'choice', items: expr.items.map(spelled) }
+      return { kind: 'choice', items: expr.items.map(item => spelled(item, syntax)) }
     case 'repeat':
-      return repeat(spelled(expr.item), expr.min, expr.max)
+      return repeat(spelled(expr.item, syntax), expr.min, expr.max)
     default:
       return expr
   }
