@@ -193,7 +193,7 @@ export interface StepStats {
 }
 
 /**
- * How a token is drawn. Order: mask, repetition penalty (divides positive logits, multiplies negative ones, once for each
+ * How a token is drawn. Order: mask, DRY, repetition penalty (divides positive logits, multiplies negative ones, once for each
  * distinct token), frequency and presence penalty, bias, temperature and softmax, top-k, top-p, min-p. Probabilities are
  * not renormalised between filters: top-p keeps the smallest best-first set whose sum reaches topP (ties by lower id), min-p
  * keeps p >= minP * best.
@@ -213,6 +213,8 @@ export interface SlotOptions {
   /** Over the tokens of `history` and those sampled; 1: off. */
   repetitionPenalty: number
   history?: Int32Array
+  /** Penalizes what would repeat a run of the tokens of `history` and those sampled. */
+  dry?: DryOptions
   /** Parallel arrays, added to the logits after the penalties; -Infinity bans. */
   biasIds?: Int32Array
   biasValues?: Float32Array
@@ -222,6 +224,17 @@ export interface SlotOptions {
   choice: number
   /** Alternatives to report with each sample, 0-20. */
   topLogprobs: number
+}
+
+/** A token that goes on with a run of n tokens as before loses multiplier * base ** (n - allowedLength), where n >= allowedLength. */
+export interface DryOptions {
+  /** 0: off. */
+  multiplier: number
+  /** >= 1 */
+  base: number
+  allowedLength: number
+  /** Tokens that runs do not reach across; they are not penalized themselves. */
+  breakers: Int32Array
 }
 
 /** A slot occurs at most once in a call; a row may occur several times with different slots (the choices of one prompt). */

@@ -133,6 +133,20 @@ describe.each(['reference', 'cpu'] as const)('a model of the %s backend', backen
     expect((await model.sample(one(slot, 2))).tokens).not.toEqual(ints(2))
   })
 
+  it('penalizes what would repeat a run, unless a breaker ends it', async () => {
+    await model.forward(prompt([1]))
+    const draw = async (breakers: Int32Array) => {
+      const dry = { multiplier: 100, base: 1.75, allowedLength: 2, breakers }
+      const slot = model.openSlot(slotOptions({ dry, history: ints(3, 1, 2, 5, 3, 1) }))
+      const { tokens } = await model.sample(one(slot, 1))
+      model.closeSlot(slot)
+      return tokens
+    }
+    expect(await draw(ints(5))).not.toEqual(ints(2))
+    expect(await draw(ints(1))).toEqual(ints(2))
+    expect(await draw(ints(2))).toEqual(ints(2))
+  })
+
   it('returns -1 for logits that are not finite', async () => {
     const plan = (text: string) => text.replace('scale=1\n', 'scale=3e+38\n')
     const broken = await native.load(cycleModel(folder, backend, { plan }))
@@ -223,6 +237,7 @@ describe.each(['reference', 'cpu'] as const)('a model of the %s backend', backen
   })
 
   it('refuses slot options that make no sense', () => {
+    const dry = { multiplier: 1, base: 1, allowedLength: 2, breakers: ints() }
     for (const [change, part] of [
       [{ temperature: Number.NaN }, 'temperature is nan'],
       [{ topP: 2 }, 'topP is 2'],
@@ -233,6 +248,8 @@ describe.each(['reference', 'cpu'] as const)('a model of the %s backend', backen
       [{ repetitionPenalty: 0 }, 'repetitionPenalty is 0'],
       [{ history: ints(8) }, 'history[0] is 8'],
       [{ history: [1] as never }, 'history is an array: must be an Int32Array'],
+      [{ dry: { ...dry, base: 0.5 } }, 'dry.base is 0.5'],
+      [{ dry: { ...dry, breakers: ints(8) } }, 'dry.breakers[0] is 8'],
       [{ biasIds: ints(1) }, 'biasIds has 1 entries and biasValues 0'],
       [{ minP: undefined as never }, 'minP is undefined: must be a number'],
     ] as const) {

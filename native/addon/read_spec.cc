@@ -123,6 +123,12 @@ SlotOptions readSlotOptions(const Argument& options) {
   if (const Argument history = property(options, "history"); !history.isAbsent()) result.history = toVector<int32_t>(history);
   if (const Argument ids = property(options, "biasIds"); !ids.isAbsent()) result.biasIds = toVector<int32_t>(ids);
   if (const Argument values = property(options, "biasValues"); !values.isAbsent()) result.biasValues = toVector<float>(values);
+  if (const Argument dry = property(options, "dry"); !dry.isAbsent()) {
+    result.dry.multiplier = toNumber(property(dry, "multiplier"));
+    result.dry.base = toNumber(property(dry, "base"));
+    result.dry.allowedLength = toInt32(property(dry, "allowedLength"), 0);
+    result.dry.breakers = toVector<int32_t>(property(dry, "breakers"));
+  }
   result.seed = static_cast<uint64_t>(toInteger(property(options, "seed"), 0, kMaxSafeInteger));
   result.choice = toInt32(property(options, "choice"));
   result.topLogprobs = toInt32(property(options, "topLogprobs"), 0, 20);

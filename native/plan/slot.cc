@@ -38,13 +38,17 @@ void validateSlotOptions(const SlotOptions& o, int64_t vocab) {
   require(o.topLogprobs >= 0 && o.topLogprobs <= 20, "topLogprobs", o.topLogprobs, "in 0..20");
   requireTokens(o.history, "history", vocab);
   requireTokens(o.biasIds, "biasIds", vocab);
+  requireTokens(o.dry.breakers, "dry.breakers", vocab);
+  require(std::isfinite(o.dry.multiplier) && o.dry.multiplier >= 0, "dry.multiplier", o.dry.multiplier, "0 or more");
+  require(std::isfinite(o.dry.base) && o.dry.base >= 1, "dry.base", o.dry.base, "1 or more");
+  require(o.dry.allowedLength >= 0, "dry.allowedLength", o.dry.allowedLength, "0 or more");
   if (o.biasIds.size() != o.biasValues.size())
     throw Error("invalid_argument", format("biasIds has %zu entries and biasValues %zu: must be equal", o.biasIds.size(),
                                            o.biasValues.size()));
   for (float value : o.biasValues) require(value < INFINITY, "biasValues", value, "a number below Infinity");
 }
 
-Slot::Slot(SlotOptions options) : options_(std::move(options)) {
+Slot::Slot(SlotOptions options) : options_(std::move(options)), dry_(options_.dry, options_.history) {
   if (options_.repetitionPenalty != 1)
     for (int32_t token : options_.history) seen(token);
   options_.history = {};
@@ -62,10 +66,12 @@ Slot::Seen& Slot::seen(int32_t token) {
 
 void Slot::record(int32_t token) {
   lastToken_ = token;
+  dry_.record(token);
   if (penalizesSamples()) ++seen(token).sampled;
 }
 
 void Slot::adjust(float* logits) const {
+  dry_.adjust(logits);
   // Penalties near 0 can overflow: an infinite logit would make the whole row NaN.
   const auto clamp = [](double logit) {
     return static_cast<float>(std::min(logit, double{std::numeric_limits<float>::max()}));

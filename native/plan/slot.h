@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "plan/dry.h"
+
 namespace mistralrs {
 
 // SlotOptions of runtime/native.ts.
@@ -18,6 +20,7 @@ struct SlotOptions {
   uint64_t seed = 0;
   int32_t choice = 0;
   int32_t topLogprobs = 0;
+  DryOptions dry;
 };
 
 // Throws Error `invalid_argument`; the message names the option, its value and the allowed range.
@@ -32,8 +35,8 @@ class Slot {
   void record(int32_t token);
 
   // Whether `adjust` would change anything.
-  bool adjusts() const { return !seen_.empty() || !options_.biasIds.empty(); }
-  // Penalties, then bias, over logits [vocab].
+  bool adjusts() const { return dry_.isOn() || !seen_.empty() || !options_.biasIds.empty(); }
+  // DRY, penalties, then bias, over logits [vocab].
   void adjust(float* logits) const;
 
  private:
@@ -45,6 +48,7 @@ class Slot {
   bool penalizesSamples() const;
 
   SlotOptions options_;
+  Dry dry_;
   int32_t lastToken_ = -1;
   std::vector<Seen> seen_;  // distinct tokens of the history and the samples; only those that a penalty needs
   std::unordered_map<int32_t, int32_t> indexOf_;

@@ -55,7 +55,11 @@ const baseJob: GenerateJob = {
 
 function tokensAlone(job: GenerateJob, prompt: string, choice = 0): number[] {
   const ids = promptIds(prompt)
-  const slot = slotOptions(job.sampling, { eosTokenIds: [] }, job.sampling.seed ?? 0, 0, ids)
+  const slot = slotOptions(
+    job.sampling,
+    { eosTokenIds: [] },
+    { seed: job.sampling.seed ?? 0, topLogprobs: 0, history: ids },
+  )
   return generateAlone(fakeGroups, {
     prompt: ids,
     maxLength: Math.min(fakeMaxModelLen, ids.length + (job.maxTokens ?? fakeMaxModelLen)),

@@ -35,7 +35,7 @@ import { bannedOpeners, type OutputTokens, outputRequest } from './outputRules.t
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
-import { slotOptions } from './slotOptions.ts'
+import { defaultBreakers, slotOptions } from './slotOptions.ts'
 import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
 import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
@@ -48,12 +48,20 @@ export type EngineText = Pick<
   | 'render'
   | 'decode'
   | 'pieces'
+  | 'breakerTokens'
   | 'createDetokenizer'
   | 'tokenBytes'
   | 'isSpecial'
   | 'close'
 > &
   Partial<Pick<TextService, 'fim' | 'bosId'>>
+
+/** What a job's outputs are held to beside its sampling options. */
+interface HeldTo {
+  /** Makes the constraint of a choice. */
+  constrain: (() => TokenConstraint) | undefined
+  breakers: Int32Array
+}
 
 /** What a start message or a benchmark says about a loaded model. */
 export interface LoadReport {
@@ -182,11 +190,12 @@ export class LocalEngine implements ManagedEngine {
     checkModalities(job, this.#options.info.inputModalities)
     const prompts = await this.#prompts.encodeJob(job, signal)
     const constrain = await this.#constrain(job, prompts[0] ?? noTokens)
+    const breakers = await this.#dryBreakers(job, signal)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
     this.#checkReady(job.owner)
     this.#prompts.check(job, prompts)
-    return this.#accept(job, prompts, constrain, signal)
+    return this.#accept(job, prompts, { constrain, breakers }, signal)
   }
 
   /** What makes the constraint of each choice, when there is one. */
@@ -234,6 +243,13 @@ export class LocalEngine implements ManagedEngine {
       startsOpen: endsInBlock(promptTail, format),
       tokenBytes: this.#bytesOf,
     }
+  }
+
+  async #dryBreakers({ sampling: { dry } }: GenerateJob, signal: AbortSignal): Promise<Int32Array> {
+    if (dry === undefined) return noTokens
+    const { sequenceBreakers = defaultBreakers } = dry
+    const ids = await this.#text.breakerTokens(sequenceBreakers, signal)
+    return ids.filter(id => id < this.#options.info.vocabSize)
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
@@ -359,12 +375,7 @@ export class LocalEngine implements ManagedEngine {
     }
   }
 
-  #accept(
-    job: GenerateJob,
-    prompts: Int32Array[],
-    constrain: (() => TokenConstraint) | undefined,
-    signal: AbortSignal,
-  ): Accepted {
+  #accept(job: GenerateJob, prompts: Int32Array[], held: HeldTo, signal: AbortSignal): Accepted {
     const now = performance.now()
     const abort = () => this.#abort(accepted)
     const queue = new EventQueue(() => this.#resume(accepted), abort)
@@ -373,7 +384,7 @@ export class LocalEngine implements ManagedEngine {
     let cachedTokens = 0
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
-      const choices = this.#choices(job, prompt, constrain)
+      const choices = this.#choices(job, prompt, held)
       // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
@@ -421,14 +432,20 @@ export class LocalEngine implements ManagedEngine {
   #choices(
     job: GenerateJob,
     prompt: Int32Array,
-    constrain: (() => TokenConstraint) | undefined,
+    { constrain, breakers }: HeldTo,
   ): SequenceOptions[] {
     const { generation, info } = this.#options
     const { maxModelLen } = info
     const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
     const top = job.logprobs?.top ?? 0
     const banned = bannedOpeners(job, this.#outputTokens)
-    const slot = slotOptions(job.sampling, generation, seed, top, prompt, banned)
+    const slot = slotOptions(job.sampling, generation, {
+      seed,
+      topLogprobs: top,
+      history: prompt,
+      banned,
+      breakers,
+    })
     return Array.from({ length: job.n }, (_, choice) => ({
       prompt,
       maxLength: Math.min(maxModelLen, prompt.length + (job.maxTokens ?? maxModelLen)),

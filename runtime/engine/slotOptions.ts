@@ -7,19 +7,25 @@ const seedRange = 2 ** 53
 /** A bias from here down bans a token (the convention of OpenAI's `logit_bias`). */
 const banBias = -100
 
-/**
- * Settings of a sampling slot: what the request says, else what the model's files say, else neutral. `choice` is left at 0.
- * @param banned tokens that must not be drawn
- * @param history tokens of the prompt, for the repetition penalty
- */
+/** What a slot is opened with beside what a request says of sampling. */
+export interface SlotContext {
+  seed: number
+  topLogprobs: number
+  /** Tokens of the prompt, for penalties of repetition. */
+  history: Int32Array
+  /** Tokens that must not be drawn. */
+  banned?: readonly number[]
+  /** Tokens that the runs of DRY do not reach across. */
+  breakers?: Int32Array
+}
+
+/** Settings of a sampling slot: what the request says, else what the model's files say, else neutral. `choice` is left at 0. */
 export function slotOptions(
   request: SamplingOptions,
   defaults: GenerationDefaults,
-  seed: number,
-  topLogprobs: number,
-  history: Int32Array,
-  banned: readonly number[] = [],
+  { seed, topLogprobs, history, banned = [], breakers = noTokens }: SlotContext,
 ): SlotOptions {
+  const { dry } = request
   const repetitionPenalty = request.repetitionPenalty ?? defaults.repetitionPenalty ?? 1
   const biases = new Map((defaults.suppressTokens ?? []).map(id => [id, -Infinity]))
   for (const [id, bias] of request.logitBias ?? []) {
@@ -35,7 +41,15 @@ export function slotOptions(
     frequencyPenalty: request.frequencyPenalty ?? 0,
     presencePenalty: request.presencePenalty ?? 0,
     repetitionPenalty,
-    ...(repetitionPenalty !== 1 && { history }),
+    ...((repetitionPenalty !== 1 || dry) && { history }),
+    ...(dry && {
+      dry: {
+        multiplier: dry.multiplier,
+        base: dry.base ?? 1.75,
+        allowedLength: dry.allowedLength ?? 2,
+        breakers,
+      },
+    }),
     ...(biases.size > 0 && {
       biasIds: Int32Array.from(biases.keys()),
       biasValues: Float32Array.from(biases.values()),
@@ -45,3 +59,7 @@ export function slotOptions(
     topLogprobs,
   }
 }
+
+const noTokens = new Int32Array(0)
+/** Where runs end by default: lines, dialogue, emphasis. */
+export const defaultBreakers = ['\n', ':', '"', '*']

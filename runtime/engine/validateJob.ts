@@ -38,7 +38,6 @@ export function validateJob(job: GenerateJob, vocabSize: number): void {
   optionally(job.grammar, grammar => validateGrammar('grammar', grammar))
   if (prompt.kind === 'chat') validateToolUse(prompt)
   validateTogether(job)
-  refuseBeyondThisEngine(job)
 }
 
 function validateTools(tools: ToolDefinition[]): void {
@@ -48,13 +47,6 @@ function validateTools(tools: ToolDefinition[]): void {
       : tool?.type === 'custom' && typeof tool.name === 'string'
   if (!Array.isArray(tools) || !tools.every(isNamed)) {
     throw invalid('prompt.tools', 'must be a list of functions and custom tools, each with a name')
-  }
-}
-
-/** What the contract has and this engine does not do. */
-function refuseBeyondThisEngine({ sampling }: GenerateJob): void {
-  if (sampling.dry !== undefined) {
-    throw invalid('sampling.dry', 'is not supported by this engine', 'unsupported')
   }
 }
 
@@ -186,9 +178,23 @@ function validateSampling(sampling: SamplingOptions, vocabSize: number): void {
   if (sampling.seed !== undefined && !Number.isInteger(sampling.seed)) {
     throw invalid('sampling.seed', `is ${sampling.seed}, must be an integer`)
   }
+  optionally(sampling.dry, validateDry)
   for (const [id, bias] of sampling.logitBias ?? []) {
     requireTokenId('sampling.logitBias', id, vocabSize)
     requireNumber('sampling.logitBias', bias, -maxBias, maxBias)
+  }
+}
+
+function validateDry(dry: NonNullable<SamplingOptions['dry']>): void {
+  requireNumber('sampling.dry.multiplier', dry.multiplier, 0, maxFactor)
+  optionally(dry.base, base => requireNumber('sampling.dry.base', base, 1, maxFactor))
+  optionally(dry.allowedLength, length =>
+    requireInteger('sampling.dry.allowedLength', length, 0, 2 ** 20),
+  )
+  const { sequenceBreakers: breakers } = dry
+  const isList = Array.isArray(breakers) && breakers.every(b => typeof b === 'string' && b !== '')
+  if (breakers !== undefined && !isList) {
+    throw invalid('sampling.dry.sequenceBreakers', 'must be a list of non-empty strings')
   }
 }
 

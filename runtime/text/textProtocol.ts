@@ -14,6 +14,7 @@ export type TextRequest =
   | { op: 'encodeChat'; prompt: ChatPrompt }
   | { op: 'decode'; ids: ArrayLike<number>; skipSpecialTokens: boolean }
   | { op: 'tokenIds'; contents: string[] }
+  | { op: 'breakers'; texts: string[] }
 
 /** The answers, by `op`. */
 export interface TextResults {
@@ -23,6 +24,7 @@ export interface TextResults {
   encodeChat: Int32Array
   decode: string
   tokenIds: (number | undefined)[]
+  breakers: Int32Array
 }
 
 /** What the main thread keeps of a loaded tokenizer. */

@@ -93,6 +93,11 @@ export class TextService {
     return this.#calls.call({ op: 'tokenIds', contents }, signal)
   }
 
+  /** Tokens that hold one of the texts, for the sequence breakers of DRY. */
+  breakerTokens(texts: string[], signal?: AbortSignal): Promise<Int32Array> {
+    return this.#calls.call({ op: 'breakers', texts }, signal)
+  }
+
   /** What each token stands for. */
   get pieces(): TokenPieces {
     return this.#info.pieces
@@ -144,6 +149,7 @@ function limitMs(request: TextRequest): number {
     }
     case 'decode':
     case 'tokenIds':
+    case 'breakers':
       return patience.callMs
   }
 }

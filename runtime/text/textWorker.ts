@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { FileFormatError } from '../weights/fileFormatError.ts'
+import { breakerTokens } from './breakerTokens.ts'
 import { ChatTemplate, templateTexts } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import {
@@ -50,6 +51,8 @@ class TextThread {
         const { tokenizer } = this.#loaded()
         return { value: request.contents.map(content => tokenizer.tokenId(content)) }
       }
+      case 'breakers':
+        return { value: breakerTokens(this.#loaded().tokenizer, request.texts) }
     }
   }
 

@@ -29,6 +29,7 @@ export function fakeText(
     render: async prompt => JSON.stringify(prompt.messages),
     decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
     pieces,
+    breakerTokens: async () => new Int32Array(0),
     createDetokenizer: options => new Detokenizer(pieces, options),
     tokenBytes: id => pieceBytes(pieces, id),
     isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,
