@@ -1,4 +1,5 @@
-import { Hono, type HonoRequest } from 'hono'
+import { type Context, Hono, type HonoRequest } from 'hono'
+import { matchedRoutes } from 'hono/route'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { getPath } from 'hono/utils/url'
 import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
@@ -49,13 +50,15 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     isOpen(wantedMethod(raw), path) ? deps.cors.origins : (guard?.named ?? [])
 
   app.use(async (c, next) => {
-    const scope = new RequestScope(deps, c.req.raw, c.req.path)
+    const scope = new RequestScope(deps, c.req.raw, routeOf(c))
     c.set('scope', scope)
     await next()
     const { headers, status } = c.res
-    headers.set('x-request-id', scope.id)
-    // The name that Anthropic's clients read.
-    headers.set('request-id', scope.id)
+    if (deps.requestIdHeader !== false) {
+      headers.set('x-request-id', scope.id)
+      // The name that Anthropic's clients read.
+      headers.set('request-id', scope.id)
+    }
     headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
     headers.set('openai-version', '2020-10-01')
     for (const [name, value] of Object.entries(scope.limitHeaders())) headers.set(name, value)
@@ -78,7 +81,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
 
   const routeDeps: RouteDeps = deps
-  addServiceRoutes(app)
+  addServiceRoutes(app, routeDeps)
   addTokenizeRoutes(app, routeDeps)
   addModelRoutes(app, routeDeps)
   addOpenaiRoutes(app, routeDeps)
@@ -111,6 +114,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 function routePath(path: string): string {
   const bare = path.replace(/\/{2,}/g, '/').replace(/^\/v1(?=\/|$)/, '')
   return bare.length > 1 ? bare.replace(/\/$/, '') : '/'
+}
+
+/** The pattern of the route that will answer; middleware matches everything. */
+function routeOf(c: Context<AppEnv>): string | undefined {
+  return matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path
 }
 
 /** The method of a request, or the one that it is the preflight of. */

@@ -8,6 +8,14 @@ export interface AppDeps {
   /** Keeps the responses of the Responses API; `off`: nothing is kept; default in memory. */
   responses?: ResponseStore | 'off'
   log?: (entry: LogEntry) => void
+  /** Takes measurements of streams; absent: none are made. */
+  measure?: (measurement: Measurement) => void
+  /** Everything measured so far, as Prometheus text; absent: GET /metrics is 503. */
+  metrics?: () => Promise<string>
+  /** false: answers do not carry `x-request-id`. */
+  requestIdHeader?: boolean
+  /** Probes and scrapes are logged too. */
+  logHealth?: boolean
   limits: { maxBodyBytes: number }
   /** Exact origins, or `['*']` for any. */
   cors: { origins: string[] }
@@ -31,20 +39,37 @@ export type RouteDeps = Omit<AppDeps, 'engine'>
 /** How a request ended, as far as the client could see. */
 export type RequestEnd = 'completed' | 'error' | 'client_disconnected'
 
+/** Time to the first token of a stream since its request came, and between its later steps. */
+export interface Measurement {
+  kind: 'first_token' | 'step'
+  model: string
+  ms: number
+}
+
+interface RequestNames {
+  requestId: string
+  method: string
+  /** As the client wrote it, without the query. */
+  path: string
+  /** The pattern that matched, `<unmatched>` for none: there are few of them. */
+  route: string
+  /** As declared. */
+  bodyBytes?: number
+}
+
 export type LogEntry =
-  | { event: 'request_started'; requestId: string; method: string; path: string }
-  | {
+  | ({ event: 'request_started' } & RequestNames)
+  | ({
       event: 'request_completed'
-      requestId: string
-      method: string
-      path: string
       status: number
       /** To the last byte handed over, for streams too. */
       durationMs: number
       end: RequestEnd
       model?: string
+      /** The model, `unknown` where the request named none that exists, `none` where there is none to name. */
+      modelLabel: string
       promptTokens?: number
       completionTokens?: number
-    }
+    } & RequestNames)
   /** A failure the client only sees as a 500 or an error event. */
   | { event: 'internal_error'; requestId: string; error: unknown }

@@ -21,6 +21,8 @@ export interface StreamEncoder {
 
 export interface SseOptions {
   keepAliveMs: number
+  /** Tokens have been handed to the reader. */
+  onTokens?: (() => void) | undefined
   /** Waited for before the last frames are sent, unless the client has left. */
   beforeEnd?(): Promise<void>
   onError(error: unknown): void
@@ -101,6 +103,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
             isReaderWaiting = false
             controller.enqueue(utf8.encode(frames))
             lastWriteMs = performance.now()
+            options.onTokens?.()
           }
           if (encoder.end !== undefined) {
             end(run.aborted ? 'client_disconnected' : encoder.end)

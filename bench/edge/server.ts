@@ -27,6 +27,10 @@ const common = {
   keepAliveMs: 10_000,
   responses: 'off' as const,
   strictOpenai: false,
+  // As production runs: what is counted costs a little.
+  metrics: true,
+  accessLog: undefined,
+  requestIdHeader: true,
   onInternalError: console.error,
 }
 

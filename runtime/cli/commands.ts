@@ -190,5 +190,14 @@ function addHttpOptions(command: Command): Command {
       nonEmpty,
     )
     .option('--strict-openai', "OpenAI's defaults where this server's differ")
+    .option('--disable-metrics', 'no GET /metrics')
+    .option('--disable-access-log', 'no log line for each request')
+    .addOption(
+      new Option('--access-log-format <format>', 'how requests are logged')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .option('--access-log-health', 'log probes and scrapes too')
+    .option('--disable-request-id-header', 'no x-request-id on answers')
   return addTlsOptions(command)
 }

@@ -1,5 +1,7 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createContainerApp } from '../container/containerApp.ts'
 import { DetachedJobs } from '../engine/detachedJobs.ts'
+import { registerEngineMetrics } from '../host/engineMetrics.ts'
 import { listen } from '../host/listen.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
@@ -24,7 +26,10 @@ export async function container(options: ContainerOptions): Promise<number> {
     options,
     log,
     registry => {
+      const metrics = new Registry()
+      collectDefaultMetrics({ register: metrics })
       const app = createContainerApp(new DetachedJobs(registry), {
+        metrics: registerEngineMetrics(metrics, registry),
         limits: { maxBodyBytes: options.maxBodyMb * 2 ** 20 },
         onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
         ...(secret !== undefined && { secret }),

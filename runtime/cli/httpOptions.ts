@@ -1,3 +1,4 @@
+import type { AccessLogFormat } from '../host/accessLog.ts'
 import { readKeyFile } from '../host/keyFile.ts'
 import { openResponseStore } from '../host/openResponseStore.ts'
 import type { ServeAppOptions } from '../host/serveApp.ts'
@@ -16,6 +17,11 @@ export interface HttpOptions extends TlsOptions {
   maxBodyMb: number
   strictOpenai?: boolean
   responseStore?: string
+  disableMetrics?: boolean
+  disableAccessLog?: boolean
+  accessLogFormat: AccessLogFormat
+  accessLogHealth?: boolean
+  disableRequestIdHeader?: boolean
 }
 
 /** What they mean to the server, files read. @throws Error naming the option and what is wrong with its file */
@@ -36,6 +42,11 @@ export async function serverOptions(
     strictOpenai: options.strictOpenai ?? false,
     responses: await openResponseStore(options.responseStore, message => log.warn(message)),
     keepAliveMs: keepAliveMs(log),
+    metrics: !options.disableMetrics,
+    accessLog: options.disableAccessLog
+      ? undefined
+      : { format: options.accessLogFormat, health: options.accessLogHealth ?? false },
+    requestIdHeader: !options.disableRequestIdHeader,
     onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
   }
 }

@@ -20,9 +20,13 @@ export interface ContainerOptions {
   limits: { maxBodyBytes: number }
   /** Failures the edge only sees as `internal`. */
   onInternalError: (error: unknown) => void
+  /** Everything measured so far, as Prometheus text; absent: there is no GET /metrics. */
+  metrics?: () => Promise<string>
   /** Longest silence on a stream of events; default 5 s. */
   keepAliveMs?: number
 }
+
+const METRICS_HEADERS = { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }
 
 /** Nobody reads it; the caller has gone. */
 const CLIENT_CLOSED_REQUEST = 499
@@ -73,6 +77,10 @@ export function createContainerApp(
       : failure(401, { kind: 'unavailable', message: 'The engine refused the shared secret.' }),
   )
 
+  const { metrics } = options
+  if (metrics !== undefined) {
+    router.get('/metrics', async () => new Response(await metrics(), { headers: METRICS_HEADERS }))
+  }
   router.get(enginePaths.health, async () => Response.json(await engine.health()))
   router.get(enginePaths.models, async () => Response.json({ models: await engine.models() }))
   router.post(enginePaths.generate, async request => {

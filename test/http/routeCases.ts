@@ -151,13 +151,18 @@ export const routeCases: HttpCase[] = [
     async run({ fetch, log }) {
       await fetch('/health')
       await fetch('/v1/chat/completions', post(chat, { headers: { 'x-request-id': 'me' } }))
-      expect(log).toEqual([
-        { event: 'request_started', requestId: 'me', method: 'POST', path: '/chat/completions' },
+      const names = {
+        requestId: 'me',
+        method: 'POST',
+        path: '/v1/chat/completions',
+        route: '/chat/completions',
+      }
+      expect(log).toMatchObject([
+        { event: 'request_started', ...names },
         {
           event: 'request_completed',
-          requestId: 'me',
-          method: 'POST',
-          path: '/chat/completions',
+          ...names,
+          modelLabel: 'scripted/words-1',
           status: 200,
           durationMs: expect.any(Number),
           end: 'completed',
