@@ -37,6 +37,13 @@ export function decodeDataUrl(url: string, modality: Modality, param: string): M
   return { kind: 'data', mimeType: mimeType.trim().toLowerCase() || 'text/plain', base64 }
 }
 
+export function mediaBytes({ base64 }: MediaData): Uint8Array {
+  const text = atob(base64)
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
+}
+
 /** Standard base64 with its padding; white space and the URL-safe alphabet are understood. */
 function checkedBase64(text: string, modality: Modality, param: string): string {
   const padded = text.replace(/\s+/g, '').replace(/-/g, '+').replace(/_/g, '/')
@@ -48,7 +55,6 @@ function checkedBase64(text: string, modality: Modality, param: string): string 
   if (/[^A-Za-z0-9+/]/.test(bare) || bare.length % 4 === 1) {
     throw undecodable(modality, param, 'it is not base64')
   }
-  if (bare.length * 0.75 > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
   return bare.padEnd(Math.ceil(bare.length / 4) * 4, '=')
 }
 
@@ -61,19 +67,41 @@ function percentText(text: string, modality: Modality, param: string): string {
   }
 }
 
+const PERCENT = 0x25
+
 /** Bytes may be any, so they are not decoded as the UTF-8 that `decodeURIComponent` wants. */
 function percentEncoded(text: string, modality: Modality, param: string): string {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) {
     throw undecodable(modality, param, 'its percent encoding is broken')
   }
-  const utf8 = Array.from(new TextEncoder().encode(text), byte => String.fromCharCode(byte)).join(
-    '',
-  )
-  const bytes = utf8.replace(/%(..)/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  )
-  if (bytes.length > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
-  return btoa(bytes)
+  const encoded = new TextEncoder().encode(text)
+  const bytes = new Uint8Array(encoded.length)
+  let numBytes = 0
+  for (let i = 0; i < encoded.length; i++) {
+    const byte = encoded[i] ?? 0
+    bytes[numBytes++] = byte === PERCENT ? hexByte(encoded, i + 1) : byte
+    if (byte === PERCENT) i += 2
+  }
+  if (numBytes > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
+  return base64Of(bytes.subarray(0, numBytes))
+}
+
+function hexByte(encoded: Uint8Array, at: number): number {
+  return hexDigit(encoded[at] ?? 0) * 16 + hexDigit(encoded[at + 1] ?? 0)
+}
+
+/** The value of a character that is a digit or a letter of either case. */
+function hexDigit(code: number): number {
+  return (code & 0xf) + (code > 0x39 ? 9 : 0)
+}
+
+function base64Of(bytes: Uint8Array): string {
+  let text = ''
+  // In pieces that fit on the stack.
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000))
+  }
+  return btoa(text)
 }
 
 function tooLarge(modality: Modality, param: string): ApiError {
