@@ -14,6 +14,7 @@ import { createMemoryResponseStore } from './memoryResponseStore.ts'
 import { addModelRoutes } from './modelRoutes.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
+import { addDocsRoutes } from './openapi/routes.ts'
 import { isOpenToPages, OriginGuard } from './originGuard.ts'
 import { type AppEnv, RequestScope } from './requestScope.ts'
 import type { ResponseStore } from './responseStore.ts'
@@ -82,6 +83,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   const routeDeps: RouteDeps = deps
   addServiceRoutes(app, routeDeps)
+  addDocsRoutes(app, routeDeps)
   addTokenizeRoutes(app, routeDeps)
   addModelRoutes(app, routeDeps)
   addOpenaiRoutes(app, routeDeps)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { invalidRequest } from './errors.ts'
+import { componentRef, type Shape } from './openapi/componentRef.ts'
 
 /**
  * Building blocks whose error text is the allowed range, so that `parseFields` can name field, value and range alike for
@@ -20,15 +21,23 @@ export const field = {
           ? `an integer of at least ${min}`
           : 'an integer'
     // Not `z.int()`: a 64-bit seed is an integer too, even where a double has lost its last digits.
-    return z.number(hint).refine(Number.isInteger, hint).min(min, hint).max(max, hint)
+    return z
+      .number(hint)
+      .refine(Number.isInteger, hint)
+      .min(min, hint)
+      .max(max, hint)
+      .meta({ type: 'integer' })
   },
   positiveNumber: () => z.number('a number above 0').gt(0, 'a number above 0'),
   object: () => z.record(z.string(), z.unknown(), 'an object'),
   /** Text of one of these words. */
   oneOf: <const T extends readonly string[]>(...words: T) =>
     z.enum(words, `one of ${words.join(', ')}`),
-  /** Checked by its user, who knows more than a type. */
-  any: () => z.unknown().optional(),
+  /** Checked by its user, who knows more than a type. @param shape describes it for clients */
+  any: (shape?: Shape) => {
+    const anything = z.unknown().optional()
+    return shape === undefined ? anything : anything.meta({ $ref: componentRef(shape) })
+  },
 }
 
 /** An optional field; null means absent. */

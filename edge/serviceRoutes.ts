@@ -1,10 +1,11 @@
 import type { Hono } from 'hono'
 import type { RouteDeps } from './deps.ts'
 import type { EngineHealth } from './engine.ts'
+import { docsPaths } from './openapi/routes.ts'
 import type { AppEnv } from './requestScope.ts'
 
 /** Paths that need no key: probes have none. */
-export const openPaths = ['/', '/health', '/ready']
+export const openPaths = ['/', '/health', '/ready', ...docsPaths]
 
 /** Prometheus' text format. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'

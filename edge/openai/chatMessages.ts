@@ -53,7 +53,7 @@ const message = z.discriminatedUnion(
       reasoning: optional(field.string()),
       tool_calls: optional(z.array(toolCall, 'an array of tool calls')),
       function_call: optional(functionCall),
-      audio: field.any(),
+      audio: z.unknown().optional(),
     }),
     z.object({
       role: z.literal('tool'),

@@ -42,7 +42,7 @@ const texts = optional(z.array(z.object({ text: field.string() }, 'an object wit
 const callId = field.string()
 
 /** The kinds of items that say something to the model. */
-const item = z.discriminatedUnion('type', [
+export const itemField = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('message'),
     role: z.enum(
@@ -97,7 +97,7 @@ const item = z.discriminatedUnion('type', [
   z.object({ type: z.literal('item_reference'), id: field.string() }),
 ])
 
-export type InputItem = z.infer<typeof item>
+export type InputItem = z.infer<typeof itemField>
 
 /** Work of tools that OpenAI's servers run: kept in the history, and nothing that a model here could read. */
 const silent = new Set([
@@ -166,7 +166,7 @@ export function toInputItems(input: unknown, response: string): JsonObject[] {
 export function parseItem(value: JsonObject, path: string): InputItem | undefined {
   const { type } = value
   if (typeof type === 'string' && silent.has(type)) return undefined
-  return parseFields(item, value, path)
+  return parseFields(itemField, value, path)
 }
 
 function asPart(role: unknown, text: string): JsonObject {

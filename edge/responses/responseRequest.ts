@@ -28,10 +28,11 @@ const textFormat = z.discriminatedUnion(
 )
 const tokens = optional(field.integer(1, Number.MAX_SAFE_INTEGER))
 
-const responseFields = z.object({
+/** The body of POST /v1/responses. */
+export const responseFields = z.object({
   ...samplingFields,
   ...grammarFields,
-  input: field.any(),
+  input: field.any('ResponseInput'),
   instructions: optional(field.string()),
   previous_response_id: optional(field.string()),
   background: optional(field.boolean()),
@@ -45,7 +46,7 @@ const responseFields = z.object({
   top_logprobs: optional(field.integer(0, 20)),
   logprobs: optional(field.boolean()),
   tools: optional(z.array(field.object(), 'an array of tools')),
-  tool_choice: field.any(),
+  tool_choice: field.any('ResponseToolChoice'),
   parallel_tool_calls: optional(field.boolean()),
   reasoning: optional(
     z.object(

@@ -57,8 +57,11 @@ export function announceApi(
 ): void {
   const local = host === '0.0.0.0' ? 'localhost' : host === '::' ? '[::1]' : urlHost(host)
   const scheme = tlsCert === undefined ? 'http' : 'https'
+  const origin = `${scheme}://${local}:${port}`
   log.info(`Server listening on ${scheme}://${urlHost(host)}:${port}`)
-  log.info(`OpenAI-compatible API: ${scheme}://${local}:${port}/v1`)
+  log.info(`OpenAI-compatible API: ${origin}/v1`)
+  log.info(`Anthropic-compatible API: ${origin}`)
+  log.info(`Swagger UI docs: ${origin}/docs`)
   if (apiKey.length === 0 && apiKeyFile === undefined && !isLoopback(host)) {
     log.warn(
       `Anybody who can reach this machine can use the server: it is bound to ${host} without API keys. ` +

@@ -11,6 +11,7 @@ import { registerEngineMetrics } from './engineMetrics.ts'
 import { registerHttpMetrics } from './httpMetrics.ts'
 import type { Tls } from './httpServers.ts'
 import { type Listener, listen } from './listen.ts'
+import { staticFile } from './staticFiles.ts'
 
 export interface ServeAppOptions {
   engine: Engine
@@ -67,6 +68,7 @@ export function serveApp(options: ServeAppOptions): Promise<Listener> {
     cors: { origins: options.corsOrigins },
     hosts: [options.host, hostname(), `${hostname()}.local`, ...options.allowedHosts],
     auth: { apiKeys: options.apiKeys, entries: options.keyEntries },
+    assets: staticFile,
     clock: Date.now,
     newId: () => randomId(),
     keepAliveMs: options.keepAliveMs,

@@ -39,9 +39,11 @@ describe('a server', () => {
       .split('\n')
       .map(line => /^\d{4}-\d\d-\d\dT[\d:.]+Z +INFO mistralrs: (.*)$/.exec(line)?.[1])
     const { origin } = server
-    expect(lines.slice(-2)).toEqual([
+    expect(lines.slice(-4)).toEqual([
       `Server listening on ${origin}`,
       `OpenAI-compatible API: ${origin}/v1`,
+      `Anthropic-compatible API: ${origin}`,
+      `Swagger UI docs: ${origin}/docs`,
     ])
     expect(lines.join('\n')).toContain('of weights')
     expect(lines.join('\n')).toContain('KV cache: ')

@@ -1,0 +1,63 @@
+import type { Hono } from 'hono'
+import type { RouteDeps } from '../deps.ts'
+import { ApiError } from '../errors.ts'
+import type { AppEnv } from '../requestScope.ts'
+import { DOCS_HTML, DOCS_POLICY, DOCS_SCRIPT, docsAssets } from './docsPage.ts'
+import { openapiDocument } from './document.ts'
+
+const PAGE = '/docs'
+const START_SCRIPT = '/docs/start.js'
+const documentPaths = ['/openapi.json', '/api-doc/openapi.json']
+
+/** Paths that need no key: what the API looks like is no secret, and a browser has no key when it opens a page. */
+export const docsPaths = [...documentPaths, PAGE, START_SCRIPT, ...docsAssets]
+
+const CACHE_CONTROL = 'public, max-age=3600'
+
+/** Adds the OpenAPI document and, where the host has the files, the page that shows it. */
+export function addDocsRoutes(app: Hono<AppEnv>, { assets, auth }: RouteDeps): void {
+  const { apiKeys = [], entries = [] } = auth ?? {}
+  let document: string | undefined
+  for (const path of documentPaths) {
+    app.get(path, c => {
+      // Made when somebody wants it: a Worker that starts has no time for it.
+      document ??= JSON.stringify(openapiDocument({ hasKeys: apiKeys.length + entries.length > 0 }))
+      return c.body(document, 200, { 'content-type': 'application/json' })
+    })
+  }
+
+  app.get(PAGE, () => {
+    if (assets === undefined) throw noPage()
+    return pageFile(DOCS_HTML, 'text/html; charset=utf-8')
+  })
+  app.get(START_SCRIPT, () => pageFile(DOCS_SCRIPT, 'text/javascript; charset=utf-8'))
+  for (const path of docsAssets) {
+    app.get(path, async () => {
+      const file = await assets?.(path)
+      if (file === undefined) throw noPage()
+      const type = file.headers.get('content-type') ?? 'application/octet-stream'
+      return pageFile(file.body, type)
+    })
+  }
+}
+
+function pageFile(body: ReadableStream | string | null, type: string): Response {
+  return new Response(body, {
+    headers: {
+      'content-type': type,
+      'content-security-policy': DOCS_POLICY,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': CACHE_CONTROL,
+    },
+  })
+}
+
+function noPage(): ApiError {
+  return new ApiError({
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'unknown_url',
+    message: 'This server has no files for a documentation page; GET /openapi.json describes it.',
+  })
+}

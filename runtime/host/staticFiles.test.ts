@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { docsAssets } from '../../edge/openapi/docsPage.ts'
+import { staticFile } from './staticFiles.ts'
+
+test.each(docsAssets)('%s is there, with its type', async path => {
+  const file = await staticFile(path)
+  expect(file?.headers.get('content-type')).toMatch(/^text\/(css|javascript); charset=utf-8$/)
+  expect((await file?.text())?.length).toBeGreaterThan(100_000)
+})
+
+test.each([
+  '/docs/index.html',
+  '/docs/../package.json',
+  '/docs/swagger-ui.css/../index.html',
+  '/docs/%2e%2e/package.json',
+  'swagger-ui.css',
+  '/__proto__',
+  '',
+])('%j is not', async path => {
+  expect(await staticFile(path)).toBeUndefined()
+})
