@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'hono'
 import { createApp } from './app.ts'
+import { createDurableResponseStore, type ObjectNamespace } from './durableResponseStore.ts'
 import { parseKeyEntries } from './keyEntries.ts'
 import { randomId } from './randomId.ts'
 import { RemoteEngine } from './remote.ts'
@@ -25,6 +26,8 @@ export interface WorkerEnv {
   KEEP_ALIVE_INTERVAL?: string
   /** `true`: OpenAI's defaults where this server's differ. */
   STRICT_OPENAI?: string
+  /** Keeps stored responses; absent: each isolate keeps its own, for as long as it lives. */
+  RESPONSES?: ObjectNamespace
 }
 
 interface FetchHandler {
@@ -33,6 +36,8 @@ interface FetchHandler {
 
 /** The runtime hands out one environment per isolate; what the app knows of its containers lives as long. */
 const apps = new WeakMap<WorkerEnv, FetchHandler>()
+
+export { StoredResponseObject } from './storedResponseObject.ts'
 
 /** The edge app as a Cloudflare Worker. */
 export default {
@@ -72,6 +77,7 @@ function appFor(env: WorkerEnv): FetchHandler {
   const hosts = list(env.ALLOWED_HOSTS)
   return createApp({
     engine,
+    ...(env.RESPONSES && { responses: createDurableResponseStore(env.RESPONSES) }),
     limits: { maxBodyBytes: positive('MAX_BODY_BYTES', env.MAX_BODY_BYTES, 50 * 2 ** 20) },
     cors: { origins: origins.length > 0 ? origins : ['*'] },
     hosts: hosts.length > 0 ? hosts : ['*'],

@@ -13,7 +13,7 @@ const settings = readFileSync(new URL('../wrangler.toml', import.meta.url), 'utf
 export interface WorkerdOptions {
   /** One module. */
   code: string
-  env: WorkerEnv
+  env: Omit<WorkerEnv, 'RESPONSES'>
   host?: string
   /** 0 takes a free one. */
   port?: number
@@ -73,6 +73,7 @@ function configText({ env, host = '127.0.0.1', port = 0 }: WorkerdOptions): stri
   const bindings = Object.entries(env).map(
     ([name, text]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(text)})`,
   )
+  bindings.push('(name = "RESPONSES", durableObjectNamespace = "StoredResponseObject")')
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -86,6 +87,8 @@ const edge :Workerd.Worker = (
   compatibilityDate = ${setting('compatibility_date')},
   compatibilityFlags = ${setting('compatibility_flags')},
   bindings = [${bindings.join(', ')}],
+  durableObjectNamespaces = [(className = "StoredResponseObject", uniqueKey = "responses")],
+  durableObjectStorage = (inMemory = void),
   globalOutbound = "network",
 );
 `
