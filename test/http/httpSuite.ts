@@ -1,5 +1,6 @@
 import { describe, test } from 'vitest'
 import { cancelCases } from './cancelCases.ts'
+import { codexCases } from './codexCases.ts'
 import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
 import { embeddingCases } from './embeddingCases.ts'
@@ -28,7 +29,7 @@ const suite: Record<string, HttpCase[]> = {
   streams: streamCases,
   disconnects: disconnectCases,
   mistakes: mistakeCases,
-  responses: responseCases,
+  responses: [...responseCases, ...codexCases],
   messages: messageCases,
   utilities: utilityCases,
   embeddings: embeddingCases,

@@ -2,21 +2,13 @@ import { expect } from 'vitest'
 import type { EventBody } from '../../edge/scriptedRun.ts'
 import { eventually, type HttpCase, post } from './httpSuite.ts'
 import { type ResponseEvent, responseEvents } from './responseEvents.ts'
+import { usageEvent } from './usageEvent.ts'
 
 const RESPONSES = '/v1/responses'
 const hi = { input: 'hi', max_output_tokens: 4 }
 const slow = { engine: { stepDelayMs: 20 } }
 const endless = { input: 'hi', ignore_eos: true, max_output_tokens: 3000 }
 
-const usage: EventBody = {
-  kind: 'usage',
-  promptTokens: 5,
-  cachedTokens: 2,
-  completionTokens: 7,
-  reasoningTokens: 1,
-  promptMs: 10,
-  completionMs: 20,
-}
 const id = 'abcdefghijklmnopqrstuvwx'
 /** A run with an item of every kind. */
 const everything: EventBody[][] = [
@@ -30,7 +22,7 @@ const everything: EventBody[][] = [
     { kind: 'tool_call_delta', index: 0, call: 0, id, name: 'files.read', arguments: '{"path"' },
     { kind: 'tool_call_delta', index: 0, call: 0, arguments: ':"a"}' },
   ],
-  [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usage],
+  [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usageEvent],
 ]
 const tools = [
   {

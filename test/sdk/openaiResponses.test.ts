@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { type ScriptedOptions, scriptedModel } from '../../edge/scriptedEngine.ts'
 import { eventually } from '../http/httpSuite.ts'
 import { listenScripted } from '../http/nodeServer.ts'
+import { usageEvent } from '../http/usageEvent.ts'
 import { responsesChecks } from './responsesChecks.ts'
 
 const clientOf = ({ origin }: { origin: string }) =>
@@ -34,15 +35,6 @@ async function withClient(
   }
 }
 
-const usage = {
-  kind: 'usage',
-  promptTokens: 3,
-  cachedTokens: 1,
-  completionTokens: 4,
-  reasoningTokens: 1,
-  promptMs: 1,
-  completionMs: 1,
-} as const
 const weather = {
   type: 'function' as const,
   name: 'weather',
@@ -76,7 +68,7 @@ test('a loop over tools: calls, outputs, and what was thought comes back', () =>
         [{ kind: 'reasoning', index: 0, text: 'I need the weather.' }],
         call(0, 'weather', 'aaaaaaaaaaaaaaaaaaaaaaaa', ['{"ci', 'ty":"Rome"}']),
         call(1, 'note', 'bbbbbbbbbbbbbbbbbbbbbbbb', ['Rome', ' is warm']),
-        [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usage],
+        [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usageEvent],
       ],
     },
     async (client, { engine }) => {
@@ -149,7 +141,7 @@ test('what the client runs itself has items of its own, and bad arguments are no
         call(1, 'apply_patch', 'b', ['{"type":"delete_file","path":"x"}']),
         call(2, 'local_shell', 'c', ['{"command":["ls"]}']),
         call(3, 'local_shell', 'd', ['{"command":', '"ls"}']),
-        [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usage],
+        [{ kind: 'finish', index: 0, reason: 'tool_calls' }, usageEvent],
       ],
     },
     async client => {
