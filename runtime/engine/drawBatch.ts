@@ -1,4 +1,5 @@
 import type { SampleBatch, SampleResult } from '../native.ts'
+import type { Sequence } from './sequence.ts'
 import type { StepPlan } from './stepPlan.ts'
 
 /** The rows of a step that are still to be drawn, and where their results go. */
@@ -11,6 +12,14 @@ export interface DrawBatch {
 /** Whether rows of the step can be drawn only once the results of the step before are known. */
 export function isConstrained({ sampled }: StepPlan): boolean {
   return sampled.some(({ options }) => options.constraint !== undefined)
+}
+
+/** Does the long part of `drawBatch`, without holding up the event loop. */
+export async function prepareDraw({ sampled }: StepPlan): Promise<void> {
+  for (const sequence of sampled) {
+    if (sequence.state === 'finished') continue
+    await sequence.options.constraint?.prepare(remainingTokens(sequence))
+  }
 }
 
 /**
@@ -27,9 +36,8 @@ export function drawBatch({ sample, sampled }: StepPlan, vocabSize: number): Dra
   for (const [i, row] of planRows.entries()) {
     const sequence = sampled[row]
     if (sequence?.options.constraint === undefined) continue
-    const remaining = sequence.options.maxLength - sequence.length
     const mask = words.subarray(i * numWords, (i + 1) * numWords)
-    masked[i] = sequence.options.constraint.fill(mask, remaining) ? 1 : 0
+    masked[i] = sequence.options.constraint.fill(mask, remainingTokens(sequence)) ? 1 : 0
   }
   return {
     sample: {
@@ -65,4 +73,8 @@ export function forPlan(
     all.topLogprobs.set(result.topLogprobs.subarray(i * maxTop, (i + 1) * maxTop), row * maxTop)
   }
   return all
+}
+
+function remainingTokens(sequence: Sequence): number {
+  return sequence.options.maxLength - sequence.length
 }

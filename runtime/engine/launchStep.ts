@@ -1,5 +1,5 @@
 import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
-import { drawBatch, forPlan, isConstrained } from './drawBatch.ts'
+import { drawBatch, forPlan, isConstrained, prepareDraw } from './drawBatch.ts'
 import type { StepPlan } from './stepPlan.ts'
 
 export interface StepResult {
@@ -14,9 +14,9 @@ export interface LaunchedStep {
   result: Promise<StepResult>
   /**
    * Queues the drawing of tokens, when masks made it wait for the results of the step before; without effect the second time.
-   * Must come before the next step is launched.
+   * The next step may be launched when this has resolved.
    */
-  draw: () => void
+  draw: () => Promise<void>
 }
 
 /**
@@ -32,20 +32,26 @@ export function launchStep(native: NativeModel, plan: StepPlan, vocabSize: numbe
       ? native.copyPages(Int32Array.from(copies.from), Int32Array.from(copies.to))
       : undefined
   const sampled = Promise.withResolvers<SampleResult>()
-  let isDrawn = false
-  const draw = () => {
-    if (isDrawn) return
-    isDrawn = true
+  const isHeld = isConstrained(plan)
+  let drawing: Promise<void> | undefined
+  const draw = async () => {
+    if (isHeld) await prepareDraw(plan)
     sampled.resolve(drawTokens(native, plan, vocabSize))
   }
-  if (!isConstrained(plan)) draw()
+  if (!isHeld) drawing = draw()
   const pooled = Promise.all(plan.pooled.map(({ row }) => native.readLogits(row)))
   const result = Promise.all([forward, sampled.promise, scored, pooled, copied]).then(
     ([, tokens, scores, rows]) => ({ sampled: tokens, scored: scores, pooled: rows }),
   )
   // The loop awaits it later; until then a rejection is not unhandled.
   result.catch(() => {})
-  return { result, draw }
+  return {
+    result,
+    draw: () => {
+      drawing ??= draw()
+      return drawing
+    },
+  }
 }
 
 async function drawTokens(

@@ -63,6 +63,8 @@ class FakeConstraint implements TokenConstraint {
     this.#state = seed
   }
 
+  async prepare(): Promise<void> {}
+
   fill(words: Uint32Array): boolean {
     const random = seeded(this.#state)
     if (random(4) === 0) {

@@ -70,7 +70,7 @@ export class StepLoop {
       // Jobs submitted in the same turn share the first step.
       await Promise.resolve()
       for (;;) {
-        this.#planAhead()
+        await this.#planAhead()
         const step = this.#steps.shift()
         if (step === undefined) break
         const result = await step.result
@@ -85,9 +85,9 @@ export class StepLoop {
     this.#listener.onIdle()
   }
 
-  #planAhead(): void {
+  async #planAhead(): Promise<void> {
     // All results before the first step are taken: its masks can be made.
-    this.#steps[0]?.draw()
+    await this.#steps[0]?.draw()
     while (this.#steps.length < this.#depth) {
       const before = this.#steps.at(-1)
       if (before !== undefined && before.plan.expectedMs > planAheadMs) return
@@ -96,7 +96,7 @@ export class StepLoop {
       const launchedMs = performance.now()
       const step = launchStep(this.#native, plan, this.#vocabSize)
       this.#steps.push({ plan, launchedMs, ...step })
-      if (before === undefined) step.draw()
+      if (before === undefined) await step.draw()
     }
   }
 }

@@ -20,6 +20,19 @@ export interface Automaton {
   flags: Uint8Array<ArrayBuffer>
   /** [S] fewest tokens of one byte (and control tokens) from here to the end of the rule; Infinity when some are missing. */
   distances: Float64Array<ArrayBuffer>
+  /**
+   * [S] a state that allows the same next token: how often a part has been repeated makes no difference while that is further
+   * from the least and the most than a token can reach.
+   */
+  alike: Int32Array<ArrayBuffer>
+}
+
+/** What of a vocabulary a network depends on. */
+export interface TokenLimits {
+  /** [256] 1 for each byte that is a token of its own. */
+  byteTokens: Uint8Array
+  /** Bytes of the longest token. */
+  maxTokenBytes: number
 }
 
 export const edgeKind = { bytes: 0, call: 1, silent: 2, token: 3 } as const
@@ -46,27 +59,29 @@ interface Edge {
 
 /**
  * Builds the network of a grammar.
- * @param byteTokens [256] 1 for each byte that is a token of its own
  * @throws GrammarError for an unknown rule, left recursion, a grammar that nothing matches or that is too large
  */
-export function compileAutomaton(grammar: GrammarRules, byteTokens: Uint8Array): Automaton {
-  const builder = new NetworkBuilder(grammar.rules)
+export function compileAutomaton(grammar: GrammarRules, limits: TokenLimits): Automaton {
+  const builder = new NetworkBuilder(grammar.rules, limits.maxTokenBytes)
   const start = builder.ruleStart(grammar.root)
   builder.buildAll()
-  return builder.pack(start, byteTokens)
+  return builder.pack(start, limits.byteTokens)
 }
 
 class NetworkBuilder {
   readonly #rules: Map<string, Expr>
+  readonly #maxTokenBytes: number
   readonly #edges: Edge[][] = []
+  readonly #alike = new Map<number, number>()
   readonly #accepts: boolean[] = []
   readonly #starts = new Map<string, number>()
   readonly #names = new Map<number, string>()
   readonly #unbuilt: { name: string; expr: Expr }[] = []
   #numAnonymous = 0
 
-  constructor(rules: Map<string, Expr>) {
+  constructor(rules: Map<string, Expr>, maxTokenBytes: number) {
     this.#rules = rules
+    this.#maxTokenBytes = maxTokenBytes
   }
 
   ruleStart(name: string): number {
@@ -120,6 +135,7 @@ class NetworkBuilder {
       targets: Int32Array.from(all, e => e.target),
       flags: this.#flags(live),
       distances: this.#distances(byteTokens),
+      alike: Int32Array.from(live, (_, s) => this.#alike.get(s) ?? s),
     }
   }
 
@@ -230,19 +246,37 @@ class NetworkBuilder {
     const isLong = size(item) > maxRepeatedSize && (min > 1 || (max > 1 && max < Infinity))
     const part = isLong ? this.#asRule(item) : item
     let state = from
-    for (let i = 0; i < min; i++) state = this.#add(part, state)
+    const required = [from]
+    for (let i = 0; i < min; i++) {
+      state = this.#add(part, state)
+      required.push(state)
+    }
+    this.#markAlike(required)
     if (max === Infinity) {
       const loop = this.#link(state, edgeKind.silent, 0, this.#state())
       this.#link(this.#add(part, loop), edgeKind.silent, 0, loop)
       return this.#link(loop, edgeKind.silent, 0, this.#state())
     }
     const end = this.#state()
+    const before = [state]
+    const inside: number[] = []
     for (let i = min; i < max; i++) {
       this.#link(state, edgeKind.silent, 0, end)
       const next = this.#link(state, edgeKind.silent, 0, this.#state())
+      inside.push(next)
       state = this.#add(part, next)
+      before.push(state)
     }
+    this.#markAlike(before)
+    this.#markAlike(inside)
     return this.#link(state, edgeKind.silent, 0, end)
+  }
+
+  /** @param chain states after each repetition: those that are further from the last than a token reaches are alike */
+  #markAlike(chain: readonly number[]): void {
+    const last = chain.length - 2 - this.#maxTokenBytes
+    // The first is also the end of what comes before, and may be reached otherwise.
+    for (let i = 1; i < last; i++) this.#alike.set(chain[i] ?? 0, chain[last] ?? 0)
   }
 
   #asRule(item: Expr): Expr {

@@ -12,6 +12,10 @@ export class GrammarConstraint implements TokenConstraint {
     this.#endIds = endIds
   }
 
+  prepare(remaining: number): Promise<void> {
+    return this.#matcher.prepare(remaining)
+  }
+
   fill(words: Uint32Array, remaining: number): boolean {
     this.#matcher.fill(words, remaining, this.#endIds)
     return true

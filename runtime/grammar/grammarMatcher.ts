@@ -61,6 +61,16 @@ export class GrammarMatcher {
     return true
   }
 
+  /** Does the long part of the next `fill` without holding up the event loop. */
+  async prepare(remaining: number): Promise<void> {
+    const { masks } = this.#grammar
+    const state = this.#state
+    await masks.prepare(state)
+    const room = roomAfter(remaining)
+    const maxRise = masks.fill(state, new Uint32Array(masks.numWords))
+    if (isTight(state, maxRise, room)) await masks.prepareNear(state, room)
+  }
+
   /**
    * Sets the bits of the tokens that may come next; of end-of-text tokens those of `endIds`, where the text may end. As
    * long as the text can still end in time, only tokens after which it still can are allowed.
@@ -70,14 +80,23 @@ export class GrammarMatcher {
   fill(words: Uint32Array, remaining: number, endIds: Iterable<number>): void {
     const { masks } = this.#grammar
     const state = this.#state
-    // After this token and before that of the end.
-    const room = remaining - 2
+    const room = roomAfter(remaining)
     const maxRise = masks.fill(state, words)
-    if (state.distance + maxRise > room && state.distance < remaining) {
+    if (isTight(state, maxRise, room)) {
       words.fill(0)
       masks.fillNear(state, words, room)
       if (!state.accepts && words.every(word => word === 0)) masks.fill(state, words)
     }
     if (state.accepts) for (const id of endIds) setBit(words, id)
   }
+}
+
+/** Tokens after the next one and before that of the end. */
+function roomAfter(remaining: number): number {
+  return remaining - 2
+}
+
+/** Whether the end is still in reach, but would not be after each of the tokens. */
+function isTight(state: MatchState, maxRise: number, room: number): boolean {
+  return state.distance + maxRise > room && state.distance <= room + 1
 }

@@ -1,13 +1,12 @@
 import type { TokenPieces } from '../text/tokenPieces.ts'
-import type { Automaton } from './automaton.ts'
+import type { Automaton, TokenLimits } from './automaton.ts'
 import type { OutputRequest } from './outputGrammar.ts'
 import type { TokenTrie } from './tokenTrie.ts'
 
 /** What the main thread asks of the grammar worker. */
 export type GrammarRequest =
   | { op: 'vocabulary'; pieces: TokenPieces; vocabSize: number }
-  /** `byteTokens` [256] is 1 for each byte that is a token of its own. */
-  | { op: 'compile'; output: OutputRequest; byteTokens: Uint8Array }
+  | { op: 'compile'; output: OutputRequest; limits: TokenLimits }
 
 /** The answers, by `op`. */
 export interface GrammarResults {

@@ -2,11 +2,12 @@ import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { pieceBytes, type TokenPieces } from '../text/tokenPieces.ts'
+import type { TokenLimits } from './automaton.ts'
 import { GrammarError } from './expr.ts'
 import { CompiledGrammar, type MatchVocabulary } from './grammarMatcher.ts'
 import type { GrammarReply, GrammarRequest, GrammarResults } from './grammarProtocol.ts'
 import type { OutputRequest } from './outputGrammar.ts'
-import { singleByteTokens } from './tokenTrie.ts'
+import { tokenLimits } from './tokenTrie.ts'
 
 /** Compiled grammars kept, the least recently used going first. */
 const maxCached = 32
@@ -31,7 +32,7 @@ export class GrammarService {
   readonly #pieces: TokenPieces
   readonly #vocabSize: number
   readonly #cache = new Map<string, Promise<CompiledGrammar>>()
-  #vocabulary: Promise<MatchVocabulary & { byteTokens: Uint8Array }> | undefined
+  #vocabulary: Promise<MatchVocabulary & { limits: TokenLimits }> | undefined
   #worker: Worker | undefined
   #isOnline: Promise<unknown> = Promise.resolve()
   #calls: Call[] = []
@@ -66,8 +67,8 @@ export class GrammarService {
   async #compile(output: OutputRequest): Promise<CompiledGrammar> {
     this.#vocabulary ??= this.#loadVocabulary()
     const vocabulary = await this.#vocabulary
-    const { byteTokens } = vocabulary
-    const automaton = await this.#call({ op: 'compile', output, byteTokens })
+    const { limits } = vocabulary
+    const automaton = await this.#call({ op: 'compile', output, limits })
     return new CompiledGrammar(automaton, vocabulary)
   }
 
@@ -76,7 +77,7 @@ export class GrammarService {
     try {
       const trie = await this.#call({ op: 'vocabulary', pieces: this.#pieces, vocabSize })
       const tokenBytes = (id: number) => pieceBytes(this.#pieces, id)
-      return { trie, vocabSize, tokenBytes, byteTokens: singleByteTokens(trie) }
+      return { trie, vocabSize, tokenBytes, limits: tokenLimits(trie) }
     } catch (error) {
       this.#vocabulary = undefined
       throw error

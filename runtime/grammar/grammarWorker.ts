@@ -11,7 +11,7 @@ function answer(request: GrammarRequest) {
     case 'vocabulary':
       return buildTokenTrie(request.pieces, request.vocabSize)
     case 'compile':
-      return compileAutomaton(lowerOutput(request.output), request.byteTokens)
+      return compileAutomaton(lowerOutput(request.output), request.limits)
   }
 }
 

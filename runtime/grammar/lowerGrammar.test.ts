@@ -5,10 +5,10 @@ import { GrammarError } from './expr.ts'
 import { lowerGrammar } from './lowerGrammar.ts'
 import { MatchGraph, type MatchState } from './matchState.ts'
 
-const allBytes = new Uint8Array(256).fill(1)
+const limits = { byteTokens: new Uint8Array(256).fill(1), maxTokenBytes: 8 }
 
 function compile(grammar: Grammar): MatchGraph {
-  return new MatchGraph(compileAutomaton(lowerGrammar(grammar), allBytes))
+  return new MatchGraph(compileAutomaton(lowerGrammar(grammar), limits))
 }
 
 function matches(graph: MatchGraph, text: string): boolean {

@@ -36,6 +36,10 @@ export class ReasoningBudget implements TokenConstraint {
     this.#closeIfUsedUp()
   }
 
+  async prepare(remaining: number): Promise<void> {
+    if (this.#closing < 0) await this.#inner?.prepare(remaining)
+  }
+
   fill(words: Uint32Array, remaining: number): boolean {
     const id = this.#options.closeIds[this.#closing]
     if (id === undefined) return this.#inner?.fill(words, remaining) ?? false

@@ -1,5 +1,7 @@
 /** What the next token of a sequence may be; it follows the sequence token by token. */
 export interface TokenConstraint {
+  /** Does the long part of the next `fill`, if it has one, without holding up the event loop. */
+  prepare(remaining: number): Promise<void>
   /**
    * Sets the bit of each token that may come next.
    * @param words [ceil(V / 32)], all 0

@@ -1,25 +1,11 @@
-import { setBit } from './bits.ts'
+import { MaskWalk } from './maskWalk.ts'
 import { bottom, type MatchGraph, type MatchState, type Stack } from './matchState.ts'
 import type { TokenTrie } from './tokenTrie.ts'
 
-/** What a state allows, apart from anything below its calls. */
-interface LocalMask {
-  /** [ceil(V / 32)] */
-  words: Uint32Array
-  /** Where in the trie the text may leave the state's own rules: below there the callers decide. */
-  exits: Exit[]
-  /** By how much the distance to an end grows at most with an allowed token. */
-  maxRise: number
-}
-
-interface Exit {
-  node: number
-  /** From the root to the node. */
-  bytes: Uint8Array
-}
-
 /** Masks remembered for a grammar: one per kind of place in a text, 33 kB each with 262k tokens. */
-const maxRemembered = 64
+const maxRemembered = 128
+/** Nodes of the trie between two looks at the event loop: a millisecond or two. */
+const sliceNodes = 32_768
 
 /**
  * Computes which tokens may come next. A place inside a string or free text allows most of the vocabulary, but which tokens stay
@@ -29,19 +15,30 @@ const maxRemembered = 64
 export class TokenMasks {
   readonly #graph: MatchGraph
   readonly #trie: TokenTrie
-  readonly #numWords: number
-  /** States on the path to the node a walk is at. */
-  readonly #path: MatchState[] = []
-  /** Bytes of that path. */
-  readonly #way: Uint8Array
+  readonly numWords: number
   readonly #openBottom = bottom()
-  readonly #local = new Map<MatchState, LocalMask>()
+  /** Finished walks by the place they start from, the oldest first. */
+  readonly #local = new Map<MatchState, MaskWalk>()
+  /** The last walk with a limit. */
+  #near: { state: MatchState; maxDistance: number; walk: MaskWalk } | undefined
 
   constructor(graph: MatchGraph, trie: TokenTrie, vocabSize: number) {
     this.#graph = graph
     this.#trie = trie
-    this.#way = new Uint8Array(trie.maxDepth)
-    this.#numWords = Math.ceil(vocabSize / 32)
+    this.numWords = Math.ceil(vocabSize / 32)
+  }
+
+  /** Does the long part of the next `fill` from this state, without holding up the event loop. */
+  async prepare(state: MatchState): Promise<void> {
+    const place = this.#placeOf(state)
+    if (!this.#local.has(place.state))
+      this.#remember(place.state, await inSlices(this.#walk(place)))
+  }
+
+  /** The same for `fillNear`. */
+  async prepareNear(state: MatchState, maxDistance: number): Promise<void> {
+    const walk = await inSlices(this.#walkNear(state, maxDistance))
+    this.#near = { state, maxDistance, walk }
   }
 
   /**
@@ -50,118 +47,81 @@ export class TokenMasks {
    * @returns by how much `distance` grows at most with one of them
    */
   fill(state: MatchState, words: Uint32Array): number {
-    const base = commonStack(state.stacks)
-    const isWhole = base?.parent === undefined
-    const local = this.#localMask(isWhole ? state : this.#rebased(state, base), isWhole)
+    const place = this.#placeOf(state)
+    let local = this.#local.get(place.state)
+    if (local === undefined) {
+      local = this.#walk(place)
+      local.run(Infinity)
+      this.#remember(place.state, local)
+    }
     words.set(local.words)
-    let maxRise = local.maxRise
+    let { maxRise } = local
     for (const exit of local.exits) {
-      maxRise = Math.max(maxRise, this.#walkBelow(state, exit, words))
+      const walk = new MaskWalk(this.#graph, this.#trie, state, words, {}, exit)
+      walk.run(Infinity)
+      maxRise = Math.max(maxRise, walk.maxRise)
     }
     return maxRise
   }
 
   /** Sets the bits of those tokens only after which the end is at most `maxDistance` tokens away. */
   fillNear(state: MatchState, words: Uint32Array, maxDistance: number): void {
-    this.#walkAll(state, words, maxDistance, undefined)
+    const known = this.#near
+    if (known?.state === state && known.maxDistance === maxDistance) {
+      words.set(known.walk.words)
+      return
+    }
+    const walk = this.#walkNear(state, maxDistance)
+    walk.run(Infinity)
+    words.set(walk.words)
   }
 
-  /** @param isWhole the state's bottom is that of the text: beyond it is nothing */
-  #localMask(state: MatchState, isWhole: boolean): LocalMask {
-    const known = this.#local.get(state)
-    if (known !== undefined) return known
-    const words = new Uint32Array(this.#numWords)
-    const exits: Exit[] = []
-    const maxRise = this.#walkAll(state, words, Infinity, isWhole ? undefined : exits)
-    const mask = { words, exits, maxRise }
-    if (this.#local.size >= maxRemembered) this.#local.clear()
-    this.#local.set(state, mask)
-    return mask
+  #walkNear(state: MatchState, maxDistance: number): MaskWalk {
+    const words = new Uint32Array(this.numWords)
+    return new MaskWalk(this.#graph, this.#trie, state, words, { maxDistance })
   }
 
-  #rebased(state: MatchState, base: Stack): MatchState {
+  #walk({ state, isWhole }: Place): MaskWalk {
+    const words = new Uint32Array(this.numWords)
+    return new MaskWalk(this.#graph, this.#trie, state, words, { findExits: !isWhole })
+  }
+
+  #remember(state: MatchState, walk: MaskWalk): void {
+    const [oldest] = this.#local.keys()
+    if (this.#local.size >= maxRemembered && oldest !== undefined) this.#local.delete(oldest)
+    this.#local.set(state, walk)
+  }
+
+  #placeOf(state: MatchState): Place {
+    const base = commonStack(state.stacks)
+    // The bottom is that of the text: beyond it is nothing.
+    if (base?.parent === undefined) return { state, isWhole: true }
     const stacks = state.stacks.map(stack => this.#rebase(stack, base))
-    const local = this.#graph.closure([...state.states], stacks)
+    const { alike } = this.#graph.automaton
+    const states = state.states.map(s => alike[s] ?? s)
+    const local = this.#graph.closure(states, stacks)
     if (local === null) throw new Error('a state that cannot go on has no mask')
-    return local
+    return { state: local, isWhole: false }
   }
 
   /** The same calls over a bottom that stands for whatever `base` is. */
   #rebase(stack: Stack, base: Stack): Stack {
     if (stack === base || stack.parent === undefined) return this.#openBottom
-    return this.#graph.push(this.#rebase(stack.parent, base), stack.returnTo)
+    const { returnTo } = stack
+    const { alike } = this.#graph.automaton
+    return this.#graph.push(this.#rebase(stack.parent, base), alike[returnTo] ?? returnTo)
   }
+}
 
-  #walkAll(
-    state: MatchState,
-    words: Uint32Array,
-    maxDistance: number,
-    exits: Exit[] | undefined,
-  ): number {
-    let maxRise = 0
-    for (const [id, after] of state.tokens) {
-      if (after.distance > maxDistance) continue
-      setBit(words, id)
-      maxRise = Math.max(maxRise, after.distance - state.distance)
-    }
-    this.#path[0] = state
-    const rise = this.#walk(0, this.#trie.bytes.length, 0, words, maxDistance, exits)
-    return Math.max(maxRise, rise)
-  }
+/** A state without what lies below all of its calls. */
+interface Place {
+  state: MatchState
+  isWhole: boolean
+}
 
-  /** Follows the tokens that begin with the bytes of a node, and are longer. */
-  #walkBelow(state: MatchState, { node, bytes }: Exit, words: Uint32Array): number {
-    let after: MatchState | null = state
-    this.#path[0] = state
-    for (const [depth, byte] of bytes.entries()) {
-      after = this.#graph.step(after, byte)
-      if (after === null) return 0
-      this.#path[depth + 1] = after
-    }
-    return this.#walk(node + 1, this.#trie.ends[node] ?? 0, 0, words, Infinity, undefined)
-  }
-
-  /**
-   * Walks nodes from..end; the state before a node at depth d is #path[d].
-   * @param exits takes the nodes after which the text may be beyond the open bottom
-   */
-  #walk(
-    from: number,
-    end: number,
-    rise: number,
-    words: Uint32Array,
-    maxDistance: number,
-    exits: Exit[] | undefined,
-  ): number {
-    const { bytes, depths, ends, tokens, twins } = this.#trie
-    const path = this.#path
-    const way = this.#way
-    const graph = this.#graph
-    const before = path[0]?.distance ?? 0
-    for (let node = from; node < end; ) {
-      const depth = depths[node] ?? 0
-      const state = path[depth]
-      const byte = bytes[node] ?? 0
-      let after = state?.next[byte]
-      if (after === undefined && state !== undefined) after = graph.step(state, byte)
-      if (after === null || after === undefined) {
-        node = ends[node] ?? end
-        continue
-      }
-      const token = tokens[node] ?? -1
-      if (token >= 0 && after.distance <= maxDistance) {
-        for (let id = token; id >= 0; id = twins[id] ?? -1) setBit(words, id)
-        if (after.distance - before > rise) rise = after.distance - before
-      }
-      way[depth] = byte
-      if (exits !== undefined && after.accepts && (ends[node] ?? 0) > node + 1) {
-        exits.push({ node, bytes: way.slice(0, depth + 1) })
-      }
-      path[depth + 1] = after
-      node++
-    }
-    return rise
-  }
+async function inSlices(walk: MaskWalk): Promise<MaskWalk> {
+  while (!walk.run(sliceNodes)) await new Promise(resolve => setImmediate(resolve))
+  return walk
 }
 
 /** The longest stack that all of them stand on. */

@@ -1,4 +1,5 @@
 import { type TokenPieces, tokenFlag } from '../text/tokenPieces.ts'
+import type { TokenLimits } from './automaton.ts'
 
 /**
  * All tokens that spell text, as a tree over their bytes, laid out depth first so that a walk reads memory in order and skips
@@ -74,11 +75,11 @@ export function buildTokenTrie(pieces: TokenPieces, vocabSize: number): TokenTri
   }
 }
 
-/** [256] 1 for each byte that is a token of its own. */
-export function singleByteTokens({ bytes, depths, tokens }: TokenTrie): Uint8Array {
-  const found = new Uint8Array(256)
+/** What a grammar's network has to know of the tokens. */
+export function tokenLimits({ bytes, depths, tokens, maxDepth }: TokenTrie): TokenLimits {
+  const byteTokens = new Uint8Array(256)
   for (let node = 0; node < bytes.length; node++) {
-    if (depths[node] === 0 && (tokens[node] ?? -1) >= 0) found[bytes[node] ?? 0] = 1
+    if (depths[node] === 0 && (tokens[node] ?? -1) >= 0) byteTokens[bytes[node] ?? 0] = 1
   }
-  return found
+  return { byteTokens, maxTokenBytes: maxDepth }
 }

@@ -28,7 +28,12 @@ try {
 }
 
 function isPrefix(schema: JsonObject, text: string): boolean {
-  const graph = new MatchGraph(compileAutomaton(lowerJsonSchema(schema), new Uint8Array(256)))
+  const graph = new MatchGraph(
+    compileAutomaton(lowerJsonSchema(schema), {
+      byteTokens: new Uint8Array(256),
+      maxTokenBytes: 8,
+    }),
+  )
   let state: MatchState | null = graph.start
   for (const byte of new TextEncoder().encode(text)) {
     if (state === null) return false

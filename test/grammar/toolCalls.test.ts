@@ -95,7 +95,12 @@ describe.each(toolCallFormats.map(({ name }) => name))('calls in the format of %
     controlTokens: [],
   })
   const graphOf = (output: OutputRequest) =>
-    new MatchGraph(compileAutomaton(lowerOutput(output), new Uint8Array(256).fill(1)))
+    new MatchGraph(
+      compileAutomaton(lowerOutput(output), {
+        byteTokens: new Uint8Array(256).fill(1),
+        maxTokenBytes: 8,
+      }),
+    )
 
   it.each([
     { required: true, parallel: true },
