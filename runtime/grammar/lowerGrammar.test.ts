@@ -105,6 +105,12 @@ const cases: [name: string, grammar: Grammar, yes: string[], no: string[]][] = [
   ],
   ['cents', json({ type: 'number', multipleOf: 0.01, minimum: 0 }), ['0.07', '3'], ['0.075', '-1']],
   [
+    'cents between ends that are none',
+    json({ type: 'number', multipleOf: 0.01, minimum: 0.005, exclusiveMaximum: 1.239 }),
+    ['0.01', '1.23', '1'],
+    ['0.005', '0', '1.24', '1.239'],
+  ],
+  [
     'a pattern with a length',
     json({ type: 'string', pattern: '^a+b', maxLength: 4 }),
     ['"ab"', '"aab\\""'],

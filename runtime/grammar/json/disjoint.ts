@@ -8,8 +8,16 @@ import {
   typesOf,
 } from './schemaTypes.ts'
 
+/** Two of the schemas that may both hold for one text; undefined when there are none. */
+export function overlapping(schemas: readonly Schema[]): [number, number] | undefined {
+  for (const [i, a] of schemas.entries()) {
+    for (const [j, b] of schemas.entries()) if (i < j && !areDisjoint(a, b)) return [i, j]
+  }
+  return undefined
+}
+
 /** Whether no text written for one of the schemas is valid for the other; false when that cannot be told. */
-export function areDisjoint(a: Schema, b: Schema): boolean {
+function areDisjoint(a: Schema, b: Schema): boolean {
   if (a === false || b === false) return true
   if (a === true || b === true) return false
   const [mine, theirs] = [listed(a), listed(b)]

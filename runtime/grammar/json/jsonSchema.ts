@@ -12,17 +12,11 @@ import {
   seq,
   text,
 } from '../expr.ts'
-import { areDisjoint } from './disjoint.ts'
+import { overlapping } from './disjoint.ts'
 import { mergeSchemas, patternOf, unnamed } from './mergeSchemas.ts'
-import {
-  anyInteger,
-  anyNumber,
-  integerEnds,
-  integersBetween,
-  multiplesBetween,
-  type NumberRange,
-  numbersBetween,
-} from './numbers.ts'
+import { numberSchema } from './numberSchema.ts'
+import { anyNumber } from './numbers.ts'
+import { type Member, objectMembers } from './objectMembers.ts'
 import { References } from './references.ts'
 import {
   asSchema,
@@ -36,6 +30,7 @@ import {
   stringsOf,
   type TypeName,
   typesOf,
+  unenforceable,
 } from './schemaTypes.ts'
 import { jsonKey, jsonString, type RuleScope, type StringRules, spelled } from './strings.ts'
 import { jsonSyntax, type ValueSyntax } from './syntax.ts'
@@ -136,7 +131,7 @@ class SchemaLowering {
         return choice(text('true'), text('false'))
       case 'integer':
       case 'number':
-        return this.#number(type, schema, path)
+        return numberSchema(type, schema, path, this.#scope())
       case 'string':
         return jsonString(stringRules(schema, path), this.#scope())
       case 'array':
@@ -219,38 +214,15 @@ class SchemaLowering {
     })
     if (oneOf !== undefined) {
       const flat = branches.map(branch => this.#flat(branch.schema, branch.at, 0))
-      const [i, j] = overlapping(flat)
-      if (i >= 0) {
+      const pair = overlapping(flat)
+      if (pair !== undefined) {
         throw new GrammarError(
-          `${path}/oneOf: alternatives ${i} and ${j} may both hold for one value; use anyOf, or tell them apart by a required constant property`,
+          `${path}/oneOf: alternatives ${pair.join(' and ')} may both hold for one value; use anyOf, or tell them apart by a required constant property`,
         )
       }
     }
     const ways = branches.map(branch => this.lower(branch.schema, branch.at, depth + 1))
     return choice(...ways)
-  }
-
-  #number(type: 'integer' | 'number', schema: SchemaObject, path: string): Expr {
-    const range = numberRange(schema, path)
-    const isOpen = Object.keys(range).length === 0
-    const step = numberOf(schema, 'multipleOf', path)
-    if (step === undefined) {
-      if (type === 'integer') return isOpen ? anyInteger : integersBetween(...integerEnds(range))
-      return isOpen ? anyNumber : numbersBetween(range)
-    }
-    if (step <= 0) throw new GrammarError(`${path}/multipleOf must be above 0`)
-    if (type === 'number' && /^0\.0*1$|^1e-\d+$/.test(String(step))) {
-      return numbersBetween(range, Math.round(-Math.log10(step)))
-    }
-    if (!Number.isInteger(step) && !(type === 'integer' && Number.isInteger(1 / step))) {
-      throw unenforceable(`${path}/multipleOf ${step}`)
-    }
-    const [low, high] = integerEnds(range)
-    if (!Number.isInteger(step) || step === 1) return integersBetween(low, high)
-    const { define, name } = this.#scope()
-    const multiples = multiplesBetween(low, high, BigInt(step), define, name)
-    if (multiples === undefined) throw unenforceable(`${path}/multipleOf ${step}`)
-    return multiples
   }
 
   #array(schema: SchemaObject, path: string, depth: number): Expr {
@@ -316,7 +288,7 @@ class SchemaLowering {
     const extra = this.#extraMember(schema, [...declared.keys()], patterns, names, path, depth)
     const least = numberOf(schema, 'minProperties', path) ?? 0
     const most = numberOf(schema, 'maxProperties', path) ?? Infinity
-    return seq(text('{'), this.#members(members, extra, least, most), text('}'))
+    return seq(text('{'), objectMembers(members, extra, { least, most }, this.#scope()), text('}'))
   }
 
   #withPatterns(name: string, schema: Schema, patterns: Map<string, Schema>, path: string): Schema {
@@ -391,46 +363,6 @@ class SchemaLowering {
     return stringRules(names, at)
   }
 
-  /**
-   * The members of an object in order, each in or out if it may be, then others. Rules (i, isFirst, number so far), so that the
-   * choices do not multiply.
-   */
-  #members(members: Member[], extra: Expr | undefined, least: number, most: number): Expr {
-    const numRequired = members.filter(m => m.isRequired).length
-    const counts =
-      least > numRequired || most < members.length || (extra !== undefined && most < Infinity)
-    const made = new Map<string, Expr>()
-    const requiredFrom = members.map((_, i) => members.slice(i).filter(m => m.isRequired).length)
-    const from = (i: number, isFirst: boolean, count: number): Expr => {
-      if (counts && count + (requiredFrom[i] ?? 0) > most) return never
-      const key = `${i} ${isFirst} ${counts ? count : ''}`
-      const known = made.get(key)
-      if (known !== undefined) return known
-      const name = `${this.#prefix}members ${this.#numRules++}`
-      made.set(key, rule(name))
-      const member = members[i]
-      if (member === undefined) {
-        this.rules.set(name, this.#extras(extra, isFirst, Math.max(0, least - count), most - count))
-      } else {
-        const taken = seq(
-          ...(isFirst ? [] : [this.#syntax.comma]),
-          member.expr,
-          from(i + 1, false, count + 1),
-        )
-        this.rules.set(name, member.isRequired ? taken : choice(taken, from(i + 1, isFirst, count)))
-      }
-      return rule(name)
-    }
-    return from(0, true, 0)
-  }
-
-  #extras(extra: Expr | undefined, isFirst: boolean, least: number, most: number): Expr {
-    if (extra === undefined || most <= 0) return least > 0 ? never : seq()
-    if (!isFirst) return repeat(seq(this.#syntax.comma, extra), least, most)
-    const all = seq(extra, repeat(seq(this.#syntax.comma, extra), Math.max(0, least - 1), most - 1))
-    return least > 0 ? all : optional(all)
-  }
-
   #anyValue(): Expr {
     const name = `${this.#prefix}any`
     if (!this.rules.has(name)) {
@@ -474,12 +406,6 @@ class SchemaLowering {
   }
 }
 
-interface Member {
-  /** With its name. */
-  expr: Expr
-  isRequired: boolean
-}
-
 function stringRules(schema: SchemaObject, path: string): StringRules {
   const minLength = numberOf(schema, 'minLength', path)
   const maxLength = numberOf(schema, 'maxLength', path)
@@ -491,23 +417,6 @@ function stringRules(schema: SchemaObject, path: string): StringRules {
     ...(minLength !== undefined && { minLength }),
     ...(maxLength !== undefined && { maxLength }),
   }
-}
-
-function numberRange(schema: SchemaObject, path: string): NumberRange {
-  const range: NumberRange = {}
-  for (const key of ['minimum', 'maximum'] as const) {
-    const value = numberOf(schema, key, path)
-    const exclusive = key === 'minimum' ? 'exclusiveMinimum' : 'exclusiveMaximum'
-    // Draft 4 says with a boolean whether the end belongs to the range.
-    if (typeof schema[exclusive] === 'boolean') {
-      if (value !== undefined) range[schema[exclusive] ? exclusive : key] = value
-      continue
-    }
-    if (value !== undefined) range[key] = value
-    const excluded = numberOf(schema, exclusive, path)
-    if (excluded !== undefined) range[exclusive] = excluded
-  }
-  return range
 }
 
 function withoutIntegers(types: TypeName[]): TypeName[] {
@@ -532,17 +441,4 @@ const constraining = new Set([
 /** Whether a schema says anything beyond notes for readers. */
 function constrains(schema: SchemaObject): boolean {
   return Object.keys(schema).some(key => constraining.has(key))
-}
-
-function overlapping(schemas: Schema[]): [number, number] {
-  for (const [i, a] of schemas.entries()) {
-    for (const [j, b] of schemas.entries()) {
-      if (i < j && !areDisjoint(a, b)) return [i, j]
-    }
-  }
-  return [-1, -1]
-}
-
-function unenforceable(what: string): GrammarError {
-  return new GrammarError(`${what} cannot be enforced`)
 }

@@ -112,3 +112,8 @@ export function deepEqual(a: JsonValue | undefined, b: JsonValue | undefined): b
     keys.every(key => Object.hasOwn(b, key) && deepEqual(a[key], b[key]))
   )
 }
+
+/** The error for what a grammar cannot say. @param what the keyword, by its path in the schema */
+export function unenforceable(what: string): GrammarError {
+  return new GrammarError(`the keyword ${what} cannot be enforced`)
+}
