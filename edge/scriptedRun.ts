@@ -12,8 +12,8 @@ import {
 export interface ScriptedRunOptions {
   /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
   reply?: (prompt: string, choice: number) => string
-  /** Plays exactly these events, a list for each step, instead of any text. */
-  events?: EventBody[][]
+  /** Plays exactly these events, a list for each step, instead of any text; or what a job is answered with. */
+  events?: EventBody[][] | ((job: GenerateJob) => EventBody[][])
   /** Sent as reasoning before the text when the job asks for it. */
   reasoning?: string
   promptDelayMs?: number
@@ -55,7 +55,8 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
     await pause(options.promptDelayMs ?? 0, signal)
     const startMs = performance.now()
     if (options.events !== undefined) {
-      for (const bodies of options.events) {
+      const { events } = options
+      for (const bodies of typeof events === 'function' ? events(job) : events) {
         await pause(options.stepDelayMs ?? 0, signal)
         completed ||= bodies.some(({ kind }) => kind === 'usage')
         yield batch(bodies)

@@ -18,11 +18,22 @@ export function anthropicOutcome(status: number): { status: number; type: string
   return byStatus[status] ?? { status, type }
 }
 
+/** Reads this code in `details`: Anthropic's tool runner, which then sends whole conversations. */
+export const THREADS_UNSUPPORTED = 'thread_unsupported_request'
+
 /** Anthropic's error body; the field at fault is in the message, which has no other place for it. */
-export function anthropicErrorBody({ status, message }: ApiErrorData, requestId: string) {
+export function anthropicErrorBody(
+  { status, message, code, param }: ApiErrorData,
+  requestId: string,
+) {
+  const details = { error_code: code, unsupported: [param] }
   return {
     type: 'error',
-    error: { type: anthropicOutcome(status).type, message },
+    error: {
+      type: anthropicOutcome(status).type,
+      message,
+      ...(code === THREADS_UNSUPPORTED && { details }),
+    },
     request_id: requestId,
   }
 }

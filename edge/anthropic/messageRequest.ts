@@ -4,6 +4,7 @@ import { invalidRequest } from '../errors.ts'
 import { samplingFields, toSampling } from '../openai/samplingFields.ts'
 import { resolveModel } from '../resolveModel.ts'
 import { field, invalidValue, isObject, optional, parseFields } from '../schema.ts'
+import { THREADS_UNSUPPORTED } from './errorBody.ts'
 import type { MessageFormat } from './messageBody.ts'
 import { type Thinking, toThinking } from './thinking.ts'
 import { toToolChoice, toTools } from './tools.ts'
@@ -23,6 +24,7 @@ export const messageFields = z.object({
   tools: field.any('MessageTools'),
   tool_choice: field.any('MessageToolChoice'),
   thinking: field.any('MessageThinking'),
+  thread: field.any(),
   output_config: optional(
     z.object({ effort: optional(field.string()), format: field.any('MessageFormat') }, 'an object'),
   ),
@@ -46,6 +48,7 @@ export interface MessageRequest {
  */
 export function messageRequest(body: JsonObject, models: ModelInfo[]): MessageRequest {
   const request = parseFields(messageFields, body)
+  refuseThread(request.thread)
   const model = resolveModel(models, request.model)
   const { tools, left } = toTools(request.tools)
   const messages = toTurns(request.system, request.messages)
@@ -77,6 +80,13 @@ export function messageRequest(body: JsonObject, models: ModelInfo[]): MessageRe
     format: { showThinking: thinking.show, maxTokens: request.max_tokens },
     leftTools: left,
   }
+}
+
+/** Of a conversation that its server was to hold, a request has only the latest turn. */
+function refuseThread(thread: unknown): void {
+  if (thread === undefined || thread === null) return
+  const message = "'thread' is not supported: send the whole conversation in 'messages'."
+  throw invalidRequest('thread', message, THREADS_UNSUPPORTED)
 }
 
 function reasoningOf({ enabled, effort }: Thinking): Pick<ChatPrompt, 'reasoning'> {

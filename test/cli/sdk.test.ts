@@ -1,18 +1,17 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_MODEL } from '../../runtime/hub/defaultModel.ts'
+import { embeddingChecks } from '../sdk/allChecks.ts'
 import { openaiChecks } from '../sdk/openaiChecks.ts'
+import { runPythonChecks } from '../sdk/pythonChecks.ts'
 import { responsesChecks } from '../sdk/responsesChecks.ts'
-import { hasDefaultModel, type RunningServer, startServer, tinyModel } from './command.ts'
+import type { SdkCheck } from '../sdk/sdkCheck.ts'
+import { goldens, hasDefaultModel, type RunningServer, startServer } from './command.ts'
 
-const python = process.env.PYTHON ?? 'python3'
-const pythonChecks = fileURLToPath(new URL('../sdk/openai_python.py', import.meta.url))
-const run = promisify(execFile)
+const timeout = 90_000
 
-/** Everything the official clients must be able to do, in order, against one server. */
+/** What the official clients must be able to do with any text, in order, against one server. */
 function describeClients(getServer: () => RunningServer, model: string): void {
   for (const { name, run } of [...openaiChecks, ...responsesChecks]) {
     test(`openai for Node: ${name}`, () => {
@@ -21,25 +20,42 @@ function describeClients(getServer: () => RunningServer, model: string): void {
     })
   }
 
-  test('openai for Python', async ({ skip }) => {
-    try {
-      await run(python, ['-c', 'import openai'])
-    } catch {
-      console.log(`skipped: ${python} cannot import openai; \`npm test\` installs it`)
-      return skip()
-    }
-    const { stdout } = await run(python, [pythonChecks, `${getServer().origin}/v1`, model])
-    expect(stdout.match(/^ok /gm)).toHaveLength(12)
+  test('openai for Python', { timeout }, async ({ skip }) => {
+    const names = await runPythonChecks('openai_python', `${getServer().origin}/v1`, model)
+    if (names === undefined) return skip()
+    expect(names).toHaveLength(12)
   })
 }
 
-describe('a tiny model', () => {
+function describeHelpers(
+  getServer: () => RunningServer,
+  model: string,
+  clients: [client: string, SdkCheck[]][],
+): void {
+  describe.each(clients)('%s', (_, checks) => {
+    test.each(checks)('$name', ({ run }) => run({ origin: getServer().origin, model }))
+  })
+}
+
+describe('a tiny model of random weights', () => {
+  // Its chat template has tools.
+  const model = join(goldens, 'qwen3')
   let server: RunningServer
   beforeAll(async () => {
-    server = await startServer(['-m', tinyModel])
+    server = await startServer(['-m', model])
   })
   afterAll(() => server.end('SIGKILL'))
-  describeClients(() => server, tinyModel)
+  describeClients(() => server, model)
+})
+
+describe('a tiny model that makes embeddings', () => {
+  const model = join(goldens, 'qwen3-embedding')
+  let server: RunningServer
+  beforeAll(async () => {
+    server = await startServer(['-m', model])
+  })
+  afterAll(() => server.end('SIGKILL'))
+  describeHelpers(() => server, model, embeddingChecks)
 })
 
 describe.skipIf(!hasDefaultModel())('npm start', () => {

@@ -84,6 +84,17 @@ export const messageCases: HttpCase[] = [
     },
   },
   {
+    name: 'a conversation that the server should hold is refused, in the words its client falls back on',
+    async run({ fetch }) {
+      const thread = { type: 'continue', previous_message_id: 'msg_1' }
+      const response = await fetch(MESSAGES, ask({ thread }))
+      expect(response.status).toBe(400)
+      expect(await response.json()).toMatchObject({
+        error: { details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] } },
+      })
+    },
+  },
+  {
     name: 'failures are told in the words of Anthropic',
     scenario: { app: { auth: { apiKeys: ['k'] } } },
     async run({ fetch }) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import OpenAI, { APIUserAbortError, BadRequestError, NotFoundError } from 'openai'
-import { responsesChecks } from './responsesChecks.ts'
+import type OpenAI from 'openai'
+import { APIUserAbortError, BadRequestError, NotFoundError } from 'openai'
 
-export interface SdkCheck {
+export interface OpenaiCheck {
   name: string
   run(client: OpenAI, model: string): Promise<void>
 }
@@ -14,7 +14,7 @@ const short = { messages, max_tokens: 8, temperature: 0, seed: 1 }
  * What the official client must be able to do with any server of ours, whatever the model: checks look at shapes and
  * at rules, never at particular words.
  */
-export const openaiChecks: SdkCheck[] = [
+export const openaiChecks: OpenaiCheck[] = [
   {
     name: 'models.list and models.retrieve',
     async run(client, model) {
@@ -193,20 +193,3 @@ export const openaiChecks: SdkCheck[] = [
     },
   },
 ]
-
-/**
- * Runs all checks in order against a server.
- * @param baseURL with `/v1`
- * @param model the real id of the default model
- * @throws the first failure, naming its check
- */
-export async function runOpenAiSdkChecks(baseURL: string, model: string): Promise<void> {
-  const client = new OpenAI({ baseURL, apiKey: 'EMPTY', maxRetries: 0 })
-  for (const check of [...openaiChecks, ...responsesChecks]) {
-    try {
-      await check.run(client, model)
-    } catch (cause) {
-      throw new Error(`SDK check failed: ${check.name}`, { cause })
-    }
-  }
-}

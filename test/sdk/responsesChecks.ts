@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { BadRequestError, NotFoundError } from 'openai'
-import type { SdkCheck } from './openaiChecks.ts'
+import type { OpenaiCheck } from './openaiChecks.ts'
 
 const input = 'Count from one to five.'
 const short = { input, max_output_tokens: 8, temperature: 0 }
 
 /** What the official client must be able to do with the Responses API of any server of ours. */
-export const responsesChecks: SdkCheck[] = [
+export const responsesChecks: OpenaiCheck[] = [
   {
     name: 'responses.create, retrieve, input items, delete',
     async run(client, model) {
