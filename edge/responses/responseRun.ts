@@ -48,6 +48,10 @@ export class ResponseRun {
     return this.#error === undefined ? undefined : 'error'
   }
 
+  get error(): EngineErrorData | undefined {
+    return this.#error
+  }
+
   get usage(): Usage | undefined {
     return this.#usage
   }

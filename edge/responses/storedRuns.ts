@@ -1,5 +1,5 @@
 import type { ClientEngine } from '../clientEngine.ts'
-import { EngineError } from '../engine.ts'
+import { EngineError, type EngineErrorData } from '../engine.ts'
 import type { ResponseStore, StoredResponse } from '../responseStore.ts'
 import { ResponseRun } from './responseRun.ts'
 import { ToolIndex } from './toolIndex.ts'
@@ -58,7 +58,10 @@ export async function refresh(
     const last = extent === 'end' ? Infinity : lastSeq
     if (last >= 0) {
       for await (const batch of events) {
-        for (const event of batch) run.take(event)
+        for (const event of batch) {
+          if (event.kind === 'error' && isOfReading(event.error)) throw new EngineError(event.error)
+          run.take(event)
+        }
         if ((batch.at(-1)?.seq ?? 0) >= last) break
       }
     }
@@ -69,6 +72,11 @@ export async function refresh(
   const now = { ...stored, response: run.response }
   if (run.end !== undefined) await replace(now, store)
   return now
+}
+
+/** Whether the reading may have failed and not the run, which then goes on elsewhere and is to be asked for again. */
+export function isOfReading({ kind }: EngineErrorData): boolean {
+  return kind === 'unavailable' || kind === 'draining' || kind === 'timeout'
 }
 
 /** Keeps what has become of a response, unless somebody has deleted it meanwhile. */

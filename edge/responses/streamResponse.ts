@@ -6,7 +6,7 @@ import { streamRun } from '../runRoute.ts'
 import type { ResponsesDeps } from './createResponse.ts'
 import type { ResponseRun } from './responseRun.ts'
 import { createResponseStream } from './responseStream.ts'
-import { replace } from './storedRuns.ts'
+import { isOfReading, replace } from './storedRuns.ts'
 
 export interface ResponseReading {
   /** From its first event on. */
@@ -25,7 +25,8 @@ export function streamResponse(
 ): Response {
   const encoder = createResponseStream(response, { after, done: !deps.strictOpenai })
   return streamRun(c, deps, run, encoder, async () => {
-    if (!stored.detached) return
+    const { error } = response
+    if (!stored.detached || (error !== undefined && isOfReading(error))) return
     await replace({ ...stored, response: response.response }, deps.store)
   })
 }
