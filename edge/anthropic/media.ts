@@ -1,5 +1,6 @@
 import type { MediaPart, Modality } from '../engine.ts'
 import { unsupported } from '../errors.ts'
+import { mediaData } from '../openai/mediaData.ts'
 import { invalidValue, isObject } from '../schema.ts'
 
 /** A `source` of an image or a document. @throws ApiError 400 naming the field */
@@ -11,7 +12,7 @@ export function toMediaPart(type: Modality, source: unknown, at: string): MediaP
       throw invalidValue(`${at}.media_type`, media_type ?? undefined, 'a media type')
     }
     if (typeof data !== 'string') throw invalidValue(`${at}.data`, data ?? undefined, 'base64')
-    return { type, source: { kind: 'data', mimeType: media_type, base64: data } }
+    return { type, source: mediaData(data, media_type, type, `${at}.data`) }
   }
   if (source.type === 'url') {
     if (typeof source.url !== 'string') {

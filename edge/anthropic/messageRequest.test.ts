@@ -240,6 +240,26 @@ describe('mistakes name their field', () => {
     [{ thinking: { type: 'disabled' }, enable_thinking: true }, 'enable_thinking'],
     [{ output_config: { effort: 'huge' } }, 'output_config.effort'],
     [{ output_config: { format: { type: 'xml' } } }, 'output_config.format.type'],
+    [
+      {
+        output_config: { format: { type: 'json_schema', schema } },
+        grammar: { type: 'regex', value: 'a' },
+      },
+      'output_config.format',
+    ],
+    [
+      {
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'image', source: { type: 'base64', media_type: 'image/png', data: '?' } },
+            ],
+          },
+        ],
+      },
+      'messages[0].content[0].source.data',
+    ],
   ])('%j', (fields, param) => {
     let thrown: unknown
     try {

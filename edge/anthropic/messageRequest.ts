@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { ChatPrompt, GenerateJob, Grammar, JsonObject, ModelInfo } from '../engine.ts'
+import type { ChatPrompt, GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
+import { grammarFields, type OutputGrammar, toOutputGrammar } from '../openai/outputGrammar.ts'
 import { samplingFields, toSampling } from '../openai/samplingFields.ts'
 import { resolveModel } from '../resolveModel.ts'
 import { field, invalidValue, isObject, optional, parseFields } from '../schema.ts'
@@ -17,6 +18,7 @@ const MAX_STOP_SEQUENCES = 64
 /** Body of POST /v1/messages; sampling fields beyond Anthropic's are extensions. */
 export const messageFields = z.object({
   ...sampling,
+  ...grammarFields,
   temperature: optional(field.number(0, 1)),
   max_tokens: optional(field.integer(1, Number.MAX_SAFE_INTEGER)),
   system: field.any('MessageContent'),
@@ -31,7 +33,6 @@ export const messageFields = z.object({
   stop_sequences: field.any('StopSequences'),
   enable_thinking: optional(field.boolean()),
   reasoning_effort: optional(field.string()),
-  truncate_sequence: optional(field.boolean()),
 })
 
 export interface MessageRequest {
@@ -53,7 +54,7 @@ export function messageRequest(body: JsonObject, models: ModelInfo[]): MessageRe
   const { tools, left } = toTools(request.tools)
   const messages = toTurns(request.system, request.messages)
   const thinking = toThinking(request)
-  const grammar = toGrammar(request.output_config?.format)
+  const output = toOutput(request)
   const job: MessageRequest['job'] = {
     model: model.id,
     prompt: {
@@ -70,7 +71,7 @@ export function messageRequest(body: JsonObject, models: ModelInfo[]): MessageRe
     stop: toStopSequences(request.stop_sequences),
     ...(request.max_tokens !== undefined && { maxTokens: request.max_tokens }),
     ...(thinking.budget !== undefined && { maxReasoningTokens: thinking.budget }),
-    ...(grammar !== undefined && { grammar }),
+    ...(output !== undefined && { grammar: output.grammar }),
     ...(request.truncate_sequence && { truncatePrompt: true }),
     ...(request.ignore_eos && { ignoreEos: true }),
   }
@@ -97,17 +98,24 @@ function reasoningOf({ enabled, effort }: Thinking): Pick<ChatPrompt, 'reasoning
   return Object.keys(reasoning).length > 0 ? { reasoning } : {}
 }
 
-function toGrammar(format: unknown): Grammar | undefined {
-  if (format === undefined || format === null) return undefined
-  const at = 'output_config.format'
-  if (!isObject(format)) throw invalidValue(at, format, 'an object')
+/** The language of the text: Anthropic's own field, or one of those that chat has. */
+function toOutput(request: z.infer<typeof messageFields>): OutputGrammar | undefined {
+  const extension = toOutputGrammar(request)
+  const param = 'output_config.format'
+  const format = request.output_config?.format ?? undefined
+  if (format === undefined) return extension
+  if (extension !== undefined) {
+    throw invalidRequest(param, `'${param}' and '${extension.param}' cannot be used together.`)
+  }
+  if (!isObject(format)) throw invalidValue(param, format, 'an object')
   if (format.type !== 'json_schema') {
-    throw invalidValue(`${at}.type`, format.type ?? undefined, "'json_schema'")
+    throw invalidValue(`${param}.type`, format.type ?? undefined, "'json_schema'")
   }
   if (!isObject(format.schema)) {
-    throw invalidValue(`${at}.schema`, format.schema ?? undefined, 'a JSON schema object')
+    throw invalidValue(`${param}.schema`, format.schema ?? undefined, 'a JSON schema object')
   }
-  return { type: 'json_schema', schema: format.schema as JsonObject }
+  const schema = format.schema as JsonObject
+  return { grammar: { type: 'json_schema', schema }, param: `${param}.schema` }
 }
 
 function toStopSequences(stop: unknown): string[] {
