@@ -40,12 +40,15 @@ let numStacks = 0
 export class MatchGraph {
   readonly automaton: Automaton
   readonly start: MatchState
+  /** A bottom that stands for any stack. */
+  readonly openBottom = bottom()
+  readonly #bottom = bottom()
   #known = new Map<string, MatchState>()
 
   constructor(automaton: Automaton) {
     this.automaton = automaton
     this.start =
-      this.closure([automaton.start], [bottom()]) ?? fail('a grammar that nothing can match')
+      this.closure([automaton.start], [this.#bottom]) ?? fail('a grammar that nothing can match')
   }
 
   /** The state after a byte, or null. */
@@ -155,9 +158,16 @@ export class MatchGraph {
       next: [],
       tokens: this.#tokenSteps(ways),
     }
-    if (this.#known.size >= maxRemembered) this.#known.clear()
+    if (this.#known.size >= maxRemembered) this.#forget()
     this.#known.set(key, made)
     return made
+  }
+
+  /** Starts afresh, stacks included: a text of endless depth would otherwise leave one for each level. */
+  #forget(): void {
+    this.#known.clear()
+    this.#bottom.children.clear()
+    this.openBottom.children.clear()
   }
 
   #tokenSteps(ways: { state: number; stack: Stack }[]): ReadonlyMap<number, MatchState> {
@@ -185,8 +195,8 @@ export class MatchGraph {
 
 const noTokens: ReadonlyMap<number, MatchState> = new Map()
 
-/** A stack on which nothing stands: that of a whole text, or one that stands for any other. */
-export function bottom(): Stack {
+/** A stack on which nothing stands. */
+function bottom(): Stack {
   return {
     id: numStacks++,
     returnTo: -1,

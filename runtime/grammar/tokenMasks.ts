@@ -1,5 +1,5 @@
 import { MaskWalk } from './maskWalk.ts'
-import { bottom, type MatchGraph, type MatchState, type Stack } from './matchState.ts'
+import type { MatchGraph, MatchState, Stack } from './matchState.ts'
 import type { TokenTrie } from './tokenTrie.ts'
 
 /** Masks remembered for a grammar: one per kind of place in a text, 33 kB each with 262k tokens. */
@@ -16,7 +16,6 @@ export class TokenMasks {
   readonly #graph: MatchGraph
   readonly #trie: TokenTrie
   readonly numWords: number
-  readonly #openBottom = bottom()
   /** Finished walks by the place they start from, the oldest first. */
   readonly #local = new Map<MatchState, MaskWalk>()
   /** The last walk with a limit. */
@@ -106,7 +105,7 @@ export class TokenMasks {
 
   /** The same calls over a bottom that stands for whatever `base` is. */
   #rebase(stack: Stack, base: Stack): Stack {
-    if (stack === base || stack.parent === undefined) return this.#openBottom
+    if (stack === base || stack.parent === undefined) return this.#graph.openBottom
     const { returnTo } = stack
     const { alike } = this.#graph.automaton
     return this.#graph.push(this.#rebase(stack.parent, base), alike[returnTo] ?? returnTo)
