@@ -44,6 +44,8 @@ export const stateFlag = {
   onlyAccepts: 2,
   /** Some edge of it reads a byte or token. */
   reads: 4,
+  /** A repeated part ends here, often a single character. */
+  repeats: 8,
 } as const
 
 /** Longer grammars would take seconds to build and hundreds of megabytes to walk. */
@@ -73,6 +75,7 @@ class NetworkBuilder {
   readonly #maxTokenBytes: number
   readonly #edges: Edge[][] = []
   readonly #alike = new Map<number, number>()
+  readonly #repeating = new Set<number>()
   readonly #accepts: boolean[] = []
   readonly #starts = new Map<string, number>()
   readonly #names = new Map<number, string>()
@@ -142,7 +145,11 @@ class NetworkBuilder {
   #flags(live: readonly Edge[][]): Uint8Array<ArrayBuffer> {
     const flags = Uint8Array.from(live, (edges, s) => {
       const reads = edges.some(e => e.kind === edgeKind.bytes || e.kind === edgeKind.token)
-      return (this.#accepts[s] ? stateFlag.accepts : 0) | (reads ? stateFlag.reads : 0)
+      return (
+        (this.#accepts[s] ? stateFlag.accepts : 0) |
+        (reads ? stateFlag.reads : 0) |
+        (this.#repeating.has(s) ? stateFlag.repeats : 0)
+      )
     })
     const onlyAccepts = (s: number) => ((flags[s] ?? 0) & stateFlag.onlyAccepts) !== 0
     for (let changed = true; changed; ) {
@@ -254,7 +261,9 @@ class NetworkBuilder {
     this.#markAlike(required)
     if (max === Infinity) {
       const loop = this.#link(state, edgeKind.silent, 0, this.#state())
-      this.#link(this.#add(part, loop), edgeKind.silent, 0, loop)
+      const after = this.#add(part, loop)
+      this.#repeating.add(after)
+      this.#link(after, edgeKind.silent, 0, loop)
       return this.#link(loop, edgeKind.silent, 0, this.#state())
     }
     const end = this.#state()
@@ -274,6 +283,7 @@ class NetworkBuilder {
 
   /** @param chain states after each repetition: those that are further from the last than a token reaches are alike */
   #markAlike(chain: readonly number[]): void {
+    for (const state of chain.slice(1)) this.#repeating.add(state)
     const last = chain.length - 2 - this.#maxTokenBytes
     // The first is also the end of what comes before, and may be reached otherwise.
     for (let i = 1; i < last; i++) this.#alike.set(chain[i] ?? 0, chain[last] ?? 0)

@@ -1,3 +1,4 @@
+import { stateFlag } from './automaton.ts'
 import { MaskWalk } from './maskWalk.ts'
 import type { MatchGraph, MatchState, Stack } from './matchState.ts'
 import type { TokenTrie } from './tokenTrie.ts'
@@ -92,11 +93,13 @@ export class TokenMasks {
   }
 
   #placeOf(state: MatchState): Place {
-    const base = commonStack(state.stacks)
+    const { alike, flags } = this.#graph.automaton
+    let base = commonStack(state.stacks)
+    // Few tokens stay inside one part of a repetition: whatever repeats it belongs to the place.
+    while (base?.parent && (flags[base.returnTo] ?? 0) & stateFlag.repeats) base = base.parent
     // The bottom is that of the text: beyond it is nothing.
     if (base?.parent === undefined) return { state, isWhole: true }
     const stacks = state.stacks.map(stack => this.#rebase(stack, base))
-    const { alike } = this.#graph.automaton
     const states = state.states.map(s => alike[s] ?? s)
     const local = this.#graph.closure(states, stacks)
     if (local === null) throw new Error('a state that cannot go on has no mask')
