@@ -1,13 +1,11 @@
 #include "cpu/kernel_library.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <mutex>
 
 #include "plan/error.h"
+#include "plan/open_library.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -48,17 +46,6 @@ std::vector<std::string> detectIsas() { return {"generic"}; }
 
 #endif
 
-std::filesystem::path ownFolder() {
-  Dl_info self;
-  if (!dladdr(reinterpret_cast<void*>(&openKernels), &self) || !self.dli_fname)
-    throw Error("io", "cannot find the folder of the native module (dladdr)");
-  std::error_code ignored;
-  // For an executable dli_fname is argv[0], which need not be a path.
-  std::filesystem::path file = std::filesystem::canonical(self.dli_fname, ignored);
-  if (ignored) file = std::filesystem::canonical("/proc/self/exe", ignored);
-  return file.parent_path();
-}
-
 }  // namespace
 
 std::vector<std::string> availableIsas() {
@@ -79,12 +66,7 @@ const KernelTable& openKernels(const std::string& wanted) {
   const std::lock_guard lock(mutex);
   const KernelTable*& table = open[isa];
   if (!table) {
-    const std::string path = (ownFolder() / ("mistralrs_cpu_" + isa + ".so")).string();
-    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) throw Error("io", format("%s: %s", path.c_str(), dlerror()));
-    void* entry = dlsym(handle, "mistralrs_cpu_kernels");
-    if (!entry) throw Error("io", format("%s: no mistralrs_cpu_kernels in it", path.c_str()));
-    table = reinterpret_cast<KernelTableFn>(entry)();
+    table = reinterpret_cast<KernelTableFn>(openLibrary("mistralrs_cpu_" + isa + ".so", "mistralrs_cpu_kernels"))();
   }
   return *table;
 }
