@@ -95,7 +95,7 @@ async function lock(path, log) {
 function sourceStamp(sanitize) {
   const hash = createHash('sha256').update(`${sanitize}\0${process.env.CXX ?? ''}\0`)
   for (const entry of readdirSync(source, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !/\.(cc|h|inc|txt)$/.test(entry.name)) continue
+    if (!entry.isFile() || !/\.(cc|h|cu|cuh|inc|txt)$/.test(entry.name)) continue
     const path = join(entry.parentPath ?? entry.path, entry.name)
     const { size, mtimeMs } = statSync(path)
     hash.update(`${path}\0${size}\0${mtimeMs}\0`)

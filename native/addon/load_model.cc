@@ -13,7 +13,7 @@ namespace {
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
-// The cpu backend looks at scales while it packs them; the reference backend uses weights as they lie.
+// The others look at scales while they pack them; the reference backend uses weights as they lie.
 void requireFinite(const Weight& weight, const std::atomic<bool>& interrupt) {
   int64_t row = 0;
   for (const WeightPart& part : weight.parts)
@@ -41,9 +41,10 @@ std::unique_ptr<ModelRunner> loadModel(const LoadSpec& spec, const LoadProgress&
     reported = now;
     progress(done, total);
   };
-  if (spec.reference)
+  const bool isReference = spec.backend == LoadSpec::Backend::kReference;
+  if (isReference)
     for (const Weight& weight : weights) requireFinite(weight, interrupt);
-  auto make = spec.reference ? makeReferenceBackend : makeCpuBackend;
+  const auto make = isReference ? makeReferenceBackend : spec.backend == LoadSpec::Backend::kCuda ? makeCudaBackend : makeCpuBackend;
   std::unique_ptr<Backend> backend = make(plan, std::move(weights), spec.options, report);
   return std::make_unique<ModelRunner>(std::move(plan), spec.options, spec.maxSlots, std::move(backend));
 }

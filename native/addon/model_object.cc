@@ -30,8 +30,9 @@ ModelObject::~ModelObject() { queue_->stop(); }
 Napi::Object ModelObject::toJs(Napi::Env env, const LoadSpec& spec) {
   Napi::Object info = Napi::Object::New(env);
   const Backend& backend = runner_->backend();  // before the first call is queued
-  info.Set("backend", spec.reference ? "reference" : "cpu");
-  info.Set("isa", spec.reference ? "generic" : backend.isa());
+  const bool isReference = spec.backend == LoadSpec::Backend::kReference;
+  info.Set("backend", isReference ? "reference" : spec.backend == LoadSpec::Backend::kCuda ? "cuda" : "cpu");
+  info.Set("isa", isReference ? "generic" : backend.isa());
   info.Set("threads", Napi::Number::New(env, spec.options.threads));
   info.Set("weightBytes", Napi::Number::New(env, static_cast<double>(backend.weightBytes())));
   info.Set("kvBytes", Napi::Number::New(env, static_cast<double>(spec.options.numPages) * static_cast<double>(spec.options.pageBytes)));

@@ -28,6 +28,14 @@ bool toChoice(const Argument& argument, const char* first, const char* second) {
   return name == second;
 }
 
+LoadSpec::Backend toBackend(const Argument& argument) {
+  const std::string name = toText(argument);
+  if (name == "reference") return LoadSpec::Backend::kReference;
+  if (name == "cpu") return LoadSpec::Backend::kCpu;
+  if (name == "cuda") return LoadSpec::Backend::kCuda;
+  throw Error("invalid_argument", format("%s is '%s': must be 'reference', 'cpu' or 'cuda'", argument.name.c_str(), name.c_str()));
+}
+
 void readTransforms(const Argument& transforms, WeightPartSpec& part) {
   if (transforms.isAbsent()) return;
   for (const Argument& transform : elements(transforms)) {
@@ -67,7 +75,7 @@ LoadSpec readLoadSpec(const Argument& spec) {
   LoadSpec result;
   result.plan = toText(property(spec, "plan"));
   for (const Argument& weight : elements(property(spec, "weights"))) result.weights.push_back(readWeightSpec(weight));
-  result.reference = !toChoice(property(spec, "backend"), "reference", "cpu");
+  result.backend = toBackend(property(spec, "backend"));
   BackendOptions& options = result.options;
   if (const Argument isa = property(spec, "isa"); !isa.isAbsent()) options.isa = toText(isa);
   options.threads = toInt32(property(spec, "threads"), 1, kMaxThreads);

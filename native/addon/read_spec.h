@@ -14,7 +14,7 @@ namespace mistralrs {
 struct LoadSpec {
   std::string plan;
   std::vector<WeightSpec> weights;
-  bool reference = false;  // backend
+  enum class Backend { kReference, kCpu, kCuda } backend = Backend::kCpu;
   BackendOptions options;
   int maxSlots = 0;
 };

@@ -56,8 +56,10 @@ class Backend {
 
 using Progress = std::function<void(int64_t doneBytes)>;
 
-// Both read every weight of the plan from `weights` (same order as plan.weights). Throw Error.
+// All read every weight of the plan from `weights` (same order as plan.weights). Throw Error.
 std::unique_ptr<Backend> makeReferenceBackend(const Plan& plan, std::vector<Weight> weights, const BackendOptions&, const Progress&);
 std::unique_ptr<Backend> makeCpuBackend(const Plan& plan, std::vector<Weight> weights, const BackendOptions&, const Progress&);
+// Throws also where there is no device, or this build has no kernels for one.
+std::unique_ptr<Backend> makeCudaBackend(const Plan& plan, std::vector<Weight> weights, const BackendOptions&, const Progress&);
 
 }  // namespace mistralrs

@@ -1,8 +1,9 @@
 // Runs a plan over batches without JavaScript, for sanitizers, profilers and comparisons of backends:
-//   plan_run --plan FILE --weights FILE --batch FILE [--backend cpu|reference] [--isa generic|avx2|avx512] [--threads N]
-//            [--stop OP] [--dump bN] [--kv f16|f32] [--poison] [--repeat N]
+//   plan_run --plan FILE --weights FILE --batch FILE [--backend cpu|reference|cuda] [--isa generic|avx2|avx512]
+//            [--threads N] [--stop OP] [--dump bN] [--kv f16|f32] [--poison] [--repeat N] [--against BACKEND --tolerance X]
 // Plan: docs/plan.md; weights and batches: plan_run_files.h. Prints, for each run, the time and the best tokens of each logit row,
 // and buffer bN with `--dump`. `--stop` is the index of the last op to run; `--repeat` runs all batches again.
+// `--against` compares every op with that backend instead (plan_run_compare.h) and fails beyond the tolerance.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -11,6 +12,7 @@
 
 #include "plan/batch.h"
 #include "plan/parser.h"
+#include "tools/plan_run_compare.h"
 #include "tools/plan_run_files.h"
 
 using namespace mistralrs;
@@ -56,7 +58,7 @@ void printBuffer(const Plan& plan, int buffer, const std::vector<float>& values)
 std::map<std::string, std::string> readArguments(int argc, char** argv) {
   std::map<std::string, std::string> arguments{
       {"plan", ""}, {"weights", ""}, {"batch", ""}, {"backend", "cpu"}, {"isa", ""}, {"threads", "1"},
-      {"stop", ""}, {"dump", ""}, {"kv", "f32"}, {"poison", ""}, {"repeat", "1"}};
+      {"stop", ""}, {"dump", ""}, {"kv", "f32"}, {"poison", ""}, {"repeat", "1"}, {"against", ""}, {"tolerance", "0"}};
   for (int i = 1; i < argc; ++i) {
     const std::string name = std::string(argv[i]).starts_with("--") ? argv[i] + 2 : "";
     if (!arguments.contains(name)) fail(std::string("unknown argument ") + argv[i]);
@@ -84,9 +86,11 @@ int bufferIndex(const std::string& name, const Plan& plan) {
 }
 
 std::unique_ptr<Backend> load(const std::string& backend, const Plan& plan, const std::string& weights, const BackendOptions& options) {
-  if (backend != "cpu" && backend != "reference") fail("--backend is cpu or reference");
-  const auto make = backend == "cpu" ? makeCpuBackend : makeReferenceBackend;
-  return make(plan, bindWeights(plan, readWeights(weights)), options, {});
+  const std::map<std::string, decltype(&makeCpuBackend)> makers{
+      {"cpu", makeCpuBackend}, {"reference", makeReferenceBackend}, {"cuda", makeCudaBackend}};
+  const auto make = makers.find(backend);
+  if (make == makers.end()) fail("--backend is cpu, reference or cuda");
+  return make->second(plan, bindWeights(plan, readWeights(weights)), options, {});
 }
 
 void run(std::map<std::string, std::string> arguments) {
@@ -107,6 +111,10 @@ void run(std::map<std::string, std::string> arguments) {
 
   const std::unique_ptr<Backend> backend = load(arguments["backend"], plan, arguments["weights"], options);
   std::printf("%s, %d threads, %.1f MB of weights\n", backend->isa(), options.threads, static_cast<double>(backend->weightBytes()) / 1e6);
+  if (const std::string other = arguments["against"]; !other.empty()) {
+    const std::unique_ptr<Backend> expected = load(other, plan, arguments["weights"], options);
+    return compareBackends(plan, batches, *backend, *expected, repeats, number(arguments["tolerance"]));
+  }
   const std::atomic<bool> interrupt{false};
   for (int repeat = 0; repeat < repeats; ++repeat)
     for (size_t i = 0; i < batches.size(); ++i) {

@@ -1,0 +1,11 @@
+// linear_large.cuh for types of blocks of 32.
+#include "cuda/kernels/linear_large.cuh"
+#include "cuda/kernels/linear_types.cuh"
+
+namespace mistralrs::cuda {
+
+bool largeOfBlocks(const CudaLinear& linear, unsigned rowBlocks, void* stream, int32_t& result) {
+  return withBlockType(linear.segments[0].weight.type, [&]<int kType>() { result = launchTile<kType>(linear, rowBlocks, stream); });
+}
+
+}  // namespace mistralrs::cuda
