@@ -16,6 +16,16 @@ describe('the binding', () => {
     expect(isas.at(-1)).toBe('generic')
   })
 
+  it('has a GPU or says what the cuda backend misses', async () => {
+    const gpu = native.gpuInfo()
+    if (gpu) {
+      expect(gpu.isa).toMatch(/^sm_\d+$/)
+      expect(gpu.freeBytes).toBeLessThanOrEqual(gpu.totalBytes)
+      return
+    }
+    await expect(native.load(cycleModel(folder, 'cuda'))).rejects.toThrow(/^backend cuda: /)
+  })
+
   it('loads a model, reports progress and describes it', async () => {
     const progress: [number, number][] = []
     const spec = cycleModel(folder, 'cpu')

@@ -9,6 +9,8 @@ export interface NativeBinding {
   /** Version of the plan language the addon executes. */
   readonly planVersion: number
   cpuInfo(): CpuInfo
+  /** The device of the `cuda` backend; null when this build has no CUDA kernels or the machine no device. */
+  gpuInfo(): GpuInfo | null
   /**
    * Parses and validates the plan, maps the weight files and prepares the weights, all on native threads.
    * @param onProgress bytes of weights prepared so far and in all; at most about ten calls a second
@@ -27,17 +29,28 @@ export interface CpuInfo {
   isas: Isa[]
 }
 
+export interface GpuInfo {
+  name: string
+  /** Compute capability, `sm_90`. */
+  isa: string
+  totalBytes: number
+  /** At the moment of the call. */
+  freeBytes: number
+}
+
 export type Isa = 'generic' | 'avx2' | 'avx512'
+
+export type Backend = 'reference' | 'cpu' | 'cuda'
 
 export interface LoadSpec {
   /** A plan in the text form of docs/plan.md. */
   plan: string
   weights: WeightSpec[]
-  /** `reference`: plain C++ in float32, no tricks, the oracle. `cpu`: the fast kernels. */
-  backend: 'reference' | 'cpu'
+  /** `reference`: plain C++ in float32, no tricks, the oracle. `cpu`: the fast kernels. `cuda`: the first NVIDIA device. */
+  backend: Backend
   /** Kernel variant of the `cpu` backend; default the best one. */
   isa?: Isa
-  /** Compute threads, including none for JavaScript; results do not depend on it. */
+  /** Compute threads, including none for JavaScript; results do not depend on it. With `cuda` they load weights and sample. */
   threads: number
   /** Largest T, B and L of any batch, and slots open at once. */
   maxTokens: number
@@ -125,7 +138,8 @@ export type TensorType = FloatType | QuantizedType
 export interface NativeModel {
   readonly info: {
     backend: string
-    isa: Isa
+    /** Kernel variant, or the compute capability of the device. */
+    isa: string
     threads: number
     weightBytes: number
     kvBytes: number
@@ -154,7 +168,7 @@ export interface NativeModel {
   closeSlot(slot: number): void
   /** Copies pages inside the pool (`from[i]` to `to[i]`, no page twice in `to` nor in both), after everything queued so far. */
   copyPages(from: Int32Array, to: Int32Array): Promise<void>
-  /** Makes the running and every queued call reject with `interrupted`, within the running op; later calls run again. */
+  /** Makes the running and every queued call reject with `interrupted`, within the running op (`cuda`: step); later calls run again. */
   interrupt(): void
   /** Interrupts, waits for the threads and frees all memory. Later calls throw. */
   dispose(): Promise<void>

@@ -8,6 +8,8 @@ import type { LoadReport, LocalEngine } from '../engine/localEngine.ts'
 import { defaultThreads } from '../host/machine.ts'
 import { DEFAULT_MODEL } from '../hub/defaultModel.ts'
 import { type ModelRequest, type ResolvedModel, resolveModel } from '../hub/resolveModel.ts'
+import { loadNative } from '../loadNative.ts'
+import type { Backend, NativeBinding } from '../native.ts'
 import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
 import type { Log } from './log.ts'
 import type { ModelOptions } from './options.ts'
@@ -96,6 +98,7 @@ async function loadWith<E extends { report: LoadReport }>(
         progress.update('Loading weights', done, total, 'bytes')
         onLoaded(done, total)
       },
+      backend: chooseBackend(options, loadNative()),
       ...(options.isa && { isa: options.isa }),
       ...(options.isq && { isq: options.isq }),
       ...(options.seed !== undefined && { seed: options.seed }),
@@ -116,6 +119,14 @@ async function loadWith<E extends { report: LoadReport }>(
   return engine
 }
 
+/** The GPU where there is one, unless the user asks for the CPU or for kernels of it. */
+export function chooseBackend(
+  options: Pick<ModelOptions, 'cpu' | 'isa'>,
+  binding: Pick<NativeBinding, 'gpuInfo'>,
+): Backend {
+  return options.cpu || options.isa || !binding.gpuInfo() ? 'cpu' : 'cuda'
+}
+
 function report(model: ResolvedModel, { report }: { report: LoadReport }, log: Log): void {
   for (const message of report.messages) log.info(message)
   log.info(
@@ -126,7 +137,7 @@ function report(model: ResolvedModel, { report }: { report: LoadReport }, log: L
   const { bytes, type, fullLengthSequences, maxModelLen, limitedBy } = report.kv
   log.info(
     `KV cache: ${mebibytes(bytes)} (${type}), room for ${fullLengthSequences} sequences of ${maxModelLen} tokens` +
-      `${limitedBy === 'memory' ? ' (half of the free memory; see --pa-memory-mb)' : ''}`,
+      `${limitedBy === 'memory' ? ' (of the free memory; see --pa-memory-mb)' : ''}`,
   )
 }
 

@@ -9,6 +9,7 @@ export interface ModelOptions {
   quantizedFile?: string
   revision?: string
   isq?: IsqType
+  cpu?: boolean
   threads?: number
   isa?: Isa
   maxSeqs: number
@@ -39,7 +40,7 @@ export function addModelOptions(command: Command, defaults: { maxSeqs: number })
     .option('-f, --quantized-file <file>', 'GGUF file, alone or inside -m', nonEmpty)
     .option('--revision <revision>', 'branch, tag or commit of a hub id', nonEmpty)
     .option('--isq <type>', 'quantize float weights while loading: q4k, q6k, q8_0', isqType)
-    .option('--cpu', 'run on the CPU (the only backend of this version)')
+    .option('--cpu', 'run on the CPU even where there is a GPU')
     .option('--threads <n>', 'compute threads (default: physical cores)', integer(1, MAX_THREADS))
     .addOption(
       new Option('--isa <name>', 'CPU kernels to use instead of the best').choices([

@@ -4,7 +4,7 @@ import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import type { TokenizerSource } from '../config/openModel.ts'
 import { loadNative } from '../loadNative.ts'
 import { type PreparedModel, prepareModel } from '../models/loadModel.ts'
-import type { Isa, LoadSpec, NativeModel } from '../native.ts'
+import type { Backend, Isa, LoadSpec, NativeBinding, NativeModel } from '../native.ts'
 import type { ParserOverrides } from '../parse/detectFormat.ts'
 import { TextService } from '../text/textService.ts'
 import type { TextSource } from '../text/textSource.ts'
@@ -24,7 +24,8 @@ export interface LocalEngineLoadOptions {
   aliases?: string[]
   /** Compute threads. */
   threads: number
-  backend?: 'cpu' | 'reference'
+  /** Default `cpu`. */
+  backend?: Backend
   /** Kernel variant; default the best this machine runs. */
   isa?: Isa
   /** Quantize float weights while loading. */
@@ -35,7 +36,7 @@ export interface LocalEngineLoadOptions {
   maxBatchedTokens: number
   /** Sequences that may wait; default 256. */
   maxWaiting?: number
-  /** Size of the KV cache; default what `maxSeqs` could need, at most half of the memory left. */
+  /** Size of the KV cache; default what `maxSeqs` could need, at most half of the memory left (90 % of a device's). */
   kvBytes?: number
   /** Size of the KV cache in tokens, instead of `kvBytes`. */
   kvTokens?: number
@@ -86,7 +87,7 @@ export async function loadModelEngine(
   const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
   const kvType = options.kvType ?? 'f16'
   const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
-  const kv = kvBudget(model, groups, options, kvType)
+  const kv = kvBudget(model, groups, options, kvType, binding)
   const scheduler = schedulerOptions(options, model, groups, kv)
   // Tokenizer and weights load side by side, on threads of their own.
   const [{ text, reading }, native] = await bothOrNeither(
@@ -235,7 +236,9 @@ function kvBudget(
   groups: readonly KvGroup[],
   options: LocalEngineLoadOptions,
   type: 'f16' | 'f32',
+  binding: NativeBinding,
 ) {
+  const device = options.backend === 'cuda' ? binding.gpuInfo() : null
   const pageBytes = model.pageBytes(type)
   const kvBytes =
     options.kvTokens === undefined
@@ -251,8 +254,12 @@ function kvBudget(
       .flatMap(weight => weight.parts)
       .reduce((bytes, part) => bytes + part.bytes, 0),
     ...(kvBytes !== undefined && { kvBytes }),
+    ...(device && { availableBytes: device.freeBytes, memoryShare: deviceMemoryShare }),
   })
 }
+
+/** Activations take from the rest. */
+const deviceMemoryShare = 0.9
 
 function generationDefaults(
   model: PreparedModel,

@@ -39,9 +39,17 @@ describe('planKvBudget', () => {
     })
   })
 
+  it('takes another share when told so', () => {
+    const options = { ...base, availableBytes: 200 * MiB }
+    const half = planKvBudget(options)
+    const most = planKvBudget({ ...options, memoryShare: 0.9 })
+    expect(half.limitedBy).toBe('memory')
+    expect(most.numPages).toBeGreaterThan(half.numPages)
+  })
+
   it('refuses, with numbers, when not even a short context fits', () => {
     expect(() => planKvBudget({ ...base, availableBytes: 110 * MiB })).toThrow(
-      'a KV cache for 256 tokens needs 8 MiB, more than half of the 10 MiB left beside the weights',
+      'a KV cache for 256 tokens needs 8 MiB, more than 50 % of the 10 MiB left beside the weights',
     )
   })
 

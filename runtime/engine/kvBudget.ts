@@ -11,6 +11,8 @@ export interface KvBudgetOptions {
   weightBytes: number
   /** Bytes this process can still use; default what the machine and its cgroup have left. */
   availableBytes?: number
+  /** Part of what is left beside the weights that the cache may take; default half. */
+  memoryShare?: number
   /** Asked for by the user: taken as it is, up to what could ever be used. */
   kvBytes?: number
 }
@@ -28,15 +30,16 @@ export interface KvBudget {
 }
 
 /** The other half stays for other programs, the file cache and what the model's steps need. */
-const memoryShare = 0.5
+const defaultMemoryShare = 0.5
 
 /**
- * Sizes the KV pool: what `maxSequences` sequences of full length need, at most half of the memory left beside the
+ * Sizes the KV pool: what `maxSequences` sequences of full length need, at most a share of the memory left beside the
  * weights, or what the user asks for.
  * @throws RangeError when not even a short sequence fits
  */
 export function planKvBudget(options: KvBudgetOptions): KvBudget {
   const { groups, pageBytes, maxSequences, maxModelLen, weightBytes, kvBytes } = options
+  const memoryShare = options.memoryShare ?? defaultMemoryShare
   // Beyond the pages of a sequence alone: one under way to be freed per group, so that no step waits for it.
   const perSequence = pagesForLength(groups, maxModelLen) + groups.length
   const needed = perSequence * maxSequences
@@ -49,7 +52,7 @@ export function planKvBudget(options: KvBudgetOptions): KvBudget {
     const wanted = pagesForLength(groups, least) * pageBytes
     const source =
       kvBytes === undefined
-        ? `half of the ${mebibytes(Math.max(0, available))} left beside the weights`
+        ? `${100 * memoryShare} % of the ${mebibytes(Math.max(0, available))} left beside the weights`
         : `the ${mebibytes(kvBytes)} asked for`
     throw new RangeError(
       `a KV cache for ${least} tokens needs ${mebibytes(wanted)}, more than ${source}`,

@@ -4,14 +4,25 @@ import { loadNative } from '../loadNative.ts'
 
 /** Facts about this machine, for people. Memory in bytes. */
 export function systemInfo(): JsonObject {
-  const { brand, isas } = loadNative().cpuInfo()
+  const native = loadNative()
+  const { brand, isas } = native.cpuInfo()
+  const gpu = native.gpuInfo()
   return {
     os: platform(),
     kernel: release(),
     arch: arch(),
     cpu: { brand, logical_cores: cpus().length, usable_cores: availableParallelism(), isas },
     memory: { total_bytes: totalmem(), free_bytes: freemem() },
-    devices: [],
+    devices: gpu
+      ? [
+          {
+            name: gpu.name,
+            architecture: gpu.isa,
+            total_bytes: gpu.totalBytes,
+            free_bytes: gpu.freeBytes,
+          },
+        ]
+      : [],
     build: { node: process.version },
   }
 }

@@ -5,7 +5,7 @@ import { loadNative } from '../../runtime/loadNative.ts'
 import type { Isa } from '../../runtime/native.ts'
 import { type GoldenOptions, type GoldenOutcome, runGolden, runRealGolden } from './runGolden.ts'
 
-const usage = `npm run golden -- DIR… [--backend reference|cpu|both] [--isa generic|avx2|avx512] [--threads N] [--model NAME=PATH]…
+const usage = `npm run golden -- DIR… [--backend reference|cpu|both|cuda] [--isa generic|avx2|avx512] [--threads N] [--model NAME=PATH]…
 
 Compares models with their golden.json. DIR is a model folder or holds model folders. A NAME.logits-golden.json in or below
 it is compared with the model that --model gives for NAME.
@@ -59,7 +59,12 @@ function parseOptions(): Arguments | undefined {
       },
     })
     const threads = Number(values.threads)
-    const backends = { reference: ['reference'], cpu: ['cpu'], both: ['reference', 'cpu'] } as const
+    const backends = {
+      reference: ['reference'],
+      cpu: ['cpu'],
+      both: ['reference', 'cpu'],
+      cuda: ['cuda'],
+    } as const
     const chosen = Object.entries(backends).find(([name]) => name === values.backend)?.[1]
     const absent = positionals.find(folder => !existsSync(folder))
     if (positionals.length === 0) return wrong('no folder given')

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { rewrites } from '../../runtime/graph/rewrites.ts'
 import { loadNative } from '../../runtime/loadNative.ts'
 import { prepareModel } from '../../runtime/models/loadModel.ts'
-import type { NativeBinding } from '../../runtime/native.ts'
+import type { Backend, NativeBinding } from '../../runtime/native.ts'
 import { readGolden } from './goldenFile.ts'
 import { NativeSession } from './nativeSession.ts'
 import { probeBefore } from './planProbe.ts'
@@ -19,6 +19,9 @@ const families = readdirSync(goldens).filter(name =>
 const generating = families.filter(name => !existsSync(path.join(goldens, name, 'modules.json')))
 
 const native = await addon()
+const gpu = native?.gpuInfo()
+if (native && !gpu)
+  console.log('skipped: goldens on the cuda backend (no device, or a build without nvcc)')
 
 async function addon(): Promise<NativeBinding | undefined> {
   try {
@@ -33,10 +36,10 @@ describe.skipIf(!native).each(families)('%s against its golden', family => {
   const folder = path.join(goldens, family)
   const isas = native?.cpuInfo().isas ?? []
 
-  it.each(['reference', ...isas])('%s', async variant => {
+  it.each(['reference', ...isas, ...(gpu ? ['cuda'] : [])])('%s', async variant => {
     if (!native) return
     const isa = isas.find(known => known === variant)
-    const backend = isa ? 'cpu' : 'reference'
+    const backend: Backend = isa ? 'cpu' : variant === 'cuda' ? 'cuda' : 'reference'
     const options = { backends: [backend], threads: 2, ...(isa ? { isa } : {}) } as const
     for (const outcome of await runGolden(native, folder, options)) {
       expect(outcome).toMatchObject({ kind: 'ran', comparison: { failures: [] } })

@@ -1,9 +1,16 @@
 import type { KvType } from '../../runtime/graph/kvGroups.ts'
 import type { PreparedModel } from '../../runtime/models/loadModel.ts'
-import type { Isa, NativeBinding, NativeModel, PageTable, StepBatch } from '../../runtime/native.ts'
+import type {
+  Backend,
+  Isa,
+  NativeBinding,
+  NativeModel,
+  PageTable,
+  StepBatch,
+} from '../../runtime/native.ts'
 
 export interface SessionOptions {
-  backend: 'reference' | 'cpu'
+  backend: Backend
   isa?: Isa
   threads: number
   /** Longest sequence that will be run. */
