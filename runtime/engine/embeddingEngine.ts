@@ -14,6 +14,7 @@ import {
 } from '../../edge/engine.ts'
 import type { NativeModel, SlotOptions } from '../native.ts'
 import { encodeEmbedding } from './encodeEmbedding.ts'
+import { EngineService } from './engineService.ts'
 import type { StepResult } from './launchStep.ts'
 import type { EngineText, LoadReport } from './localEngine.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
@@ -50,11 +51,7 @@ export class EmbeddingEngine implements ManagedEngine {
   readonly #steps: StepLoop
   readonly #runs = new Set<EmbedRun>()
   readonly #runOf = new Map<Sequence, EmbedRun>()
-  readonly #counts = { completed: 0, aborted: 0, errors: 0 }
-  readonly #rejected = new Map<string, number>()
-  #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
-  #failure = ''
-  #onIdle = () => {}
+  readonly #service: EngineService
 
   constructor(options: EmbeddingEngineOptions, text: EngineText, native: NativeModel) {
     this.#options = options
@@ -62,6 +59,7 @@ export class EmbeddingEngine implements ManagedEngine {
     this.#native = native
     this.#prompts = new PromptEncoder(text, options.info, undefined)
     this.#scheduler = new Scheduler(options.scheduler, native)
+    this.#service = new EngineService(options.info, this.#scheduler, options.scheduler.maxSequences)
     const { vocabSize } = options.info
     this.#steps = new StepLoop(
       native,
@@ -88,20 +86,13 @@ export class EmbeddingEngine implements ManagedEngine {
     throw new EngineError({ kind: 'invalid', message, param: 'model' })
   }
 
-  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
-    try {
-      return await this.#embed(job, signal)
-    } catch (error) {
-      if (error instanceof EngineError) {
-        this.#rejected.set(error.kind, (this.#rejected.get(error.kind) ?? 0) + 1)
-      }
-      throw error
-    }
+  embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return this.#service.admit(() => this.#embed(job, signal))
   }
 
   async #embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     signal.throwIfAborted()
-    this.#checkReady(job.owner)
+    this.#service.checkReady(job.owner)
     const { info } = this.#options
     const dimensions = job.dimensions ?? info.embeddingSize
     if (!(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= info.embeddingSize)) {
@@ -113,7 +104,7 @@ export class EmbeddingEngine implements ManagedEngine {
     )
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
-    this.#checkReady(job.owner)
+    this.#service.checkReady(job.owner)
     const vectors = await this.#run(job, prompts, signal)
     return {
       model: info.id,
@@ -141,84 +132,31 @@ export class EmbeddingEngine implements ManagedEngine {
   }
 
   async models(): Promise<ModelInfo[]> {
-    const status = this.#state === 'failed' ? 'failed' : this.#options.info.status
-    return [{ ...this.#options.info, status }]
+    return this.#service.models()
   }
 
   async health(): Promise<EngineHealth> {
-    const state = this.#state
-    return {
-      ready: state === 'ready',
-      ...(state === 'draining' && { reason: 'draining' as const }),
-      ...((state === 'failed' || state === 'disposed') && { reason: 'failed' as const }),
-      ...(this.#failure !== '' && { detail: this.#failure }),
-      running: this.#scheduler.numRunning,
-      waiting: this.#scheduler.numWaiting,
-      kvPagesUsed: this.#scheduler.pool.numUsed,
-      kvPagesTotal: this.#scheduler.pool.numPages,
-    }
+    return this.#service.health()
   }
 
   async metrics(): Promise<ModelMetrics[]> {
-    const { steps: _steps, ...counters } = this.#scheduler.counters
-    return [
-      {
-        model: this.#options.info.id,
-        capacity: this.#options.scheduler.maxSequences,
-        running: this.#scheduler.numRunning,
-        waiting: this.#scheduler.numWaiting,
-        kvPagesUsed: this.#scheduler.pool.numUsed,
-        kvPagesTotal: this.#scheduler.pool.numPages,
-        ...counters,
-        completed: {
-          stop: this.#counts.completed,
-          aborted: this.#counts.aborted,
-          error: this.#counts.errors,
-        },
-        rejected: Object.fromEntries(this.#rejected),
-      },
-    ]
+    return this.#service.metrics()
   }
 
-  async drain(deadlineMs: number): Promise<void> {
-    if (this.#state === 'ready') this.#state = 'draining'
-    if (this.#runs.size === 0) return
-    const { promise: idle, resolve } = Promise.withResolvers<void>()
-    this.#onIdle = resolve
-    const timeout = setTimeout(() => {
-      this.#endAll({ kind: 'draining', message: 'The server shut down before the end.' })
-    }, deadlineMs)
-    await idle
-    clearTimeout(timeout)
+  drain(deadlineMs: number): Promise<void> {
+    return this.#service.drain(deadlineMs, this.#runs.size === 0, error => this.#endAll(error))
   }
 
   async dispose(): Promise<void> {
-    if (this.#state === 'disposed') return
-    this.#state = 'disposed'
-    this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
+    const error = this.#service.dispose()
+    if (error === undefined) return
+    this.#endAll(error)
     await Promise.all([this.#native.dispose(), this.#text.close()])
   }
 
   /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
   checkInvariants(): void {
     this.#scheduler.checkInvariants()
-  }
-
-  #checkReady(owner: string | undefined): void {
-    if (this.#state === 'draining') {
-      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
-    }
-    if (this.#state !== 'ready') {
-      const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
-      throw new EngineError({ kind: 'unavailable', message })
-    }
-    if (this.#scheduler.isFull(owner)) {
-      throw new EngineError({
-        kind: 'busy',
-        message: `${this.#scheduler.numWaitingOf(owner)} of your inputs are waiting already.`,
-        retryAfterMs: this.#scheduler.retryAfterMs(owner),
-      })
-    }
   }
 
   /** @throws EngineError for an input that is empty, too long or of tokens the model does not have */
@@ -262,7 +200,7 @@ export class EmbeddingEngine implements ManagedEngine {
     return new Promise((resolve, reject) => {
       const abort = () => {
         if (!this.#runs.has(run)) return
-        this.#counts.aborted += run.numMissing
+        this.#service.completed('aborted', run.numMissing)
         this.#forget(run)
         reject(signal.reason)
       }
@@ -303,7 +241,7 @@ export class EmbeddingEngine implements ManagedEngine {
       if (run === undefined || index === undefined || vector === undefined) continue
       run.vectors[index] = vector
       run.numMissing--
-      this.#counts.completed++
+      this.#service.completed('stop')
     }
     this.#scheduler.apply(plan.id, sampled.tokens, ms, now, () => {})
     for (const run of this.#runs) {
@@ -314,7 +252,7 @@ export class EmbeddingEngine implements ManagedEngine {
   }
 
   #end(run: EmbedRun, error: EngineErrorData): void {
-    this.#counts.errors += run.numMissing
+    this.#service.completed('error', run.numMissing)
     this.#forget(run)
     run.reject(new EngineError(error))
   }
@@ -329,17 +267,16 @@ export class EmbeddingEngine implements ManagedEngine {
       this.#runOf.delete(sequence)
       this.#scheduler.finish(sequence)
     }
-    if (this.#runs.size === 0) this.#onIdle()
+    if (this.#runs.size === 0) this.#service.idle()
     // Whoever waited for its place or pages may run now.
-    else if (this.#state !== 'failed' && this.#state !== 'disposed') this.#steps.start()
+    else if (this.#service.isAlive) this.#steps.start()
   }
 
-  #fail(error: unknown): void {
-    if (this.#state === 'disposed') return
-    this.#state = 'failed'
-    this.#failure = error instanceof Error ? error.message : String(error)
+  #fail(cause: unknown): void {
+    const error = this.#service.fail(cause)
+    if (error === undefined) return
     this.#steps.drop()
-    this.#endAll({ kind: 'internal', message: `The engine failed: ${this.#failure}` })
+    this.#endAll(error)
   }
 }
 
@@ -352,6 +289,7 @@ function sequenceOptions(prompt: Int32Array, owner: string | undefined): Sequenc
     slot: unusedSlot,
     pooled: true,
     cacheSalt: '',
+    ...(owner !== undefined && { owner }),
     ...(owner !== undefined && { owner }),
   }
 }

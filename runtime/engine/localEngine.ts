@@ -14,28 +14,21 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
-import { GrammarError } from '../grammar/expr.ts'
-import { GrammarConstraint } from '../grammar/grammarConstraint.ts'
-import type { CompiledGrammar } from '../grammar/grammarMatcher.ts'
-import { GrammarService } from '../grammar/grammarService.ts'
-import type { OutputRequest } from '../grammar/outputGrammar.ts'
-import { ReasoningBudget, type ReasoningBudgetOptions } from '../grammar/reasoningBudget.ts'
-import type { TokenConstraint } from '../grammar/tokenConstraint.ts'
 import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
-import { endsInBlock } from '../parse/outputParser.ts'
 import type { TextService } from '../text/textService.ts'
+import { EngineService, type EngineStats } from './engineService.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
 import type { StepResult } from './launchStep.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
+import { type HeldTo, OutputConstraints } from './outputConstraints.ts'
 import { jobReading, type OutputReading } from './outputReading.ts'
-import { bannedOpeners, type OutputTokens, outputRequest } from './outputRules.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
-import { defaultBreakers, slotOptions } from './slotOptions.ts'
+import { slotOptions } from './slotOptions.ts'
 import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
 import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
@@ -55,13 +48,6 @@ export type EngineText = Pick<
   | 'close'
 > &
   Partial<Pick<TextService, 'fim' | 'bosId'>>
-
-/** What a job's outputs are held to beside its sampling options. */
-interface HeldTo {
-  /** Makes the constraint of a choice. */
-  constrain: (() => TokenConstraint) | undefined
-  breakers: Int32Array
-}
 
 /** What a start message or a benchmark says about a loaded model. */
 export interface LoadReport {
@@ -87,22 +73,6 @@ export interface LocalEngineOptions {
   stallMs?: number
 }
 
-/** Counts since the start, and the state now: what a periodic log line is made of. */
-export interface EngineStats {
-  running: number
-  waiting: number
-  kvPagesUsed: number
-  kvPagesTotal: number
-  steps: number
-  promptTokens: number
-  cachedTokens: number
-  generatedTokens: number
-  preemptions: number
-  prefixLookups: number
-  prefixHits: number
-  prefixEvictions: number
-}
-
 /** More than the tags at the end of any prompt. */
 const tailTokens = 32
 /** A quiet moment after this long is used for the integrity check. */
@@ -115,20 +85,14 @@ export class LocalEngine implements ManagedEngine {
   readonly #text: EngineText
   readonly #native: NativeModel
   readonly #prompts: PromptEncoder
-  readonly #grammars: GrammarService
+  readonly #constraints: OutputConstraints
+  readonly #service: EngineService
   readonly #scheduler: Scheduler
   readonly #jobs = new Set<Job>()
   readonly #jobOf = new Map<Sequence, Job>()
   readonly #steps: StepLoop
   readonly #stopIds: ReadonlySet<number>
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
-  readonly #outputTokens: OutputTokens
-  readonly #idleWaiters: (() => void)[] = []
-  /** Sequences by how they ended, and jobs by the kind of error that refused them. */
-  readonly #completed = new Map<string, number>()
-  readonly #rejected = new Map<string, number>()
-  #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
-  #failure = ''
   #stallTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
 
@@ -140,13 +104,9 @@ export class LocalEngine implements ManagedEngine {
     const [endOfText] = options.generation.eosTokenIds
     this.#prompts = new PromptEncoder(text, options.info, endOfText)
     this.#scheduler = new Scheduler(options.scheduler, native)
+    this.#service = new EngineService(options.info, this.#scheduler, options.scheduler.maxSequences)
     const { vocabSize } = options.info
-    this.#grammars = new GrammarService(text.pieces, vocabSize)
-    this.#outputTokens = {
-      reading: options.reading,
-      isSpecial: id => text.isSpecial(id),
-      textOf: id => Buffer.from(text.tokenBytes(id)).toString('utf8'),
-    }
+    this.#constraints = new OutputConstraints(text, options.reading, vocabSize, this.#stopIds)
     const { depth = 2 } = options
     this.#steps = new StepLoop(
       native,
@@ -173,83 +133,24 @@ export class LocalEngine implements ManagedEngine {
     return this.#options.generation
   }
 
-  async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    try {
-      return await this.#admit(job, signal)
-    } catch (error) {
-      if (error instanceof EngineError) count(this.#rejected, error.kind)
-      throw error
-    }
+  submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    return this.#service.admit(() => this.#admit(job, signal))
   }
 
   async #admit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     signal.throwIfAborted()
-    this.#checkReady(job.owner)
+    this.#service.checkReady(job.owner)
     validateJob(job, this.#options.info.vocabSize)
     this.#checkNumChoices(job)
     checkModalities(job, this.#options.info.inputModalities)
     const prompts = await this.#prompts.encodeJob(job, signal)
-    const constrain = await this.#constrain(job, prompts[0] ?? noTokens)
-    const breakers = await this.#dryBreakers(job, signal)
+    const tail = this.#tailOf(prompts[0] ?? noTokens)
+    const held = await this.#constraints.of(job, tail, signal)
     signal.throwIfAborted()
     // Much may have happened while the text worker was busy.
-    this.#checkReady(job.owner)
+    this.#service.checkReady(job.owner)
     this.#prompts.check(job, prompts)
-    return this.#accept(job, prompts, { constrain, breakers }, signal)
-  }
-
-  /** What makes the constraint of each choice, when there is one. */
-  async #constrain(
-    job: GenerateJob,
-    prompt: Int32Array,
-  ): Promise<(() => TokenConstraint) | undefined> {
-    const tail = this.#tailOf(prompt)
-    const request = outputRequest(job, this.#outputTokens, tail)
-    const grammar = request && (await this.#compile(request))
-    const budget = await this.#reasoningBudget(job, tail, grammar !== undefined)
-    const hold = grammar && (() => new GrammarConstraint(grammar, this.#stopIds))
-    return budget === undefined ? hold : () => new ReasoningBudget(budget, hold?.())
-  }
-
-  async #compile(request: OutputRequest): Promise<CompiledGrammar> {
-    if (this.#stopIds.size === 0) {
-      const message = 'The model has no token that ends a text, which a grammar needs.'
-      throw new EngineError({ kind: 'unsupported', message, param: 'grammar' })
-    }
-    try {
-      return await this.#grammars.compile(request)
-    } catch (cause) {
-      if (!(cause instanceof GrammarError)) throw cause
-      const { message } = cause
-      const param = request.grammar === undefined ? 'prompt.tools' : 'grammar'
-      throw new EngineError({ kind: 'invalid_grammar', message, param }, { cause })
-    }
-  }
-
-  async #reasoningBudget(
-    { prompt, maxReasoningTokens }: GenerateJob,
-    promptTail: string,
-    isHeld: boolean,
-  ): Promise<ReasoningBudgetOptions | undefined> {
-    const format = this.#options.reading.format.reasoning
-    if (maxReasoningTokens === undefined || prompt.kind !== 'chat' || !format) return undefined
-    // Where the next message is held to something it begins on its own.
-    const close = isHeld && format.name === 'harmony' ? harmonyTurn : format.written.close
-    const closing = { kind: 'text' as const, text: close, addSpecialTokens: false }
-    return {
-      format,
-      maxTokens: maxReasoningTokens,
-      closeIds: [...(await this.#text.promptTokens(closing))],
-      startsOpen: endsInBlock(promptTail, format),
-      tokenBytes: this.#bytesOf,
-    }
-  }
-
-  async #dryBreakers({ sampling: { dry } }: GenerateJob, signal: AbortSignal): Promise<Int32Array> {
-    if (dry === undefined) return noTokens
-    const { sequenceBreakers = defaultBreakers } = dry
-    const ids = await this.#text.breakerTokens(sequenceBreakers, signal)
-    return ids.filter(id => id < this.#options.info.vocabSize)
+    return this.#accept(job, prompts, held, signal)
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
@@ -280,88 +181,39 @@ export class LocalEngine implements ManagedEngine {
   }
 
   async models(): Promise<ModelInfo[]> {
-    const status = this.#state === 'failed' ? 'failed' : this.#options.info.status
-    return [{ ...this.#options.info, status }]
+    return this.#service.models()
   }
 
   async health(): Promise<EngineHealth> {
-    const { running, waiting, kvPagesUsed, kvPagesTotal } = this.stats()
-    const state = this.#state
-    return {
-      ready: state === 'ready',
-      ...(state === 'draining' && { reason: 'draining' as const }),
-      ...((state === 'failed' || state === 'disposed') && { reason: 'failed' as const }),
-      ...(this.#failure !== '' && { detail: this.#failure }),
-      running,
-      waiting,
-      kvPagesUsed,
-      kvPagesTotal,
-    }
+    return this.#service.health()
   }
 
   stats(): EngineStats {
-    return {
-      running: this.#scheduler.numRunning,
-      waiting: this.#scheduler.numWaiting,
-      kvPagesUsed: this.#scheduler.pool.numUsed,
-      kvPagesTotal: this.#scheduler.pool.numPages,
-      ...this.#scheduler.counters,
-    }
+    return this.#service.stats()
   }
 
   async metrics(): Promise<ModelMetrics[]> {
-    const { steps: _steps, ...counts } = this.stats()
-    return [
-      {
-        model: this.#options.info.id,
-        capacity: this.#options.scheduler.maxSequences,
-        ...counts,
-        completed: Object.fromEntries(this.#completed),
-        rejected: Object.fromEntries(this.#rejected),
-      },
-    ]
+    return this.#service.metrics()
   }
 
   /** Refuses new jobs and waits for the accepted ones; those not done after `deadlineMs` end with an error. */
-  async drain(deadlineMs: number): Promise<void> {
-    if (this.#state === 'ready') this.#state = 'draining'
-    const timeout = setTimeout(() => {
-      this.#endAll({ kind: 'draining', message: 'The server shut down before the end.' })
-    }, deadlineMs)
-    await this.#whenIdle()
-    clearTimeout(timeout)
+  drain(deadlineMs: number): Promise<void> {
+    return this.#service.drain(deadlineMs, this.#jobs.size === 0, error => this.#endAll(error))
   }
 
   /** Ends every job with an error, frees the model's memory and ends the text worker. */
   async dispose(): Promise<void> {
-    if (this.#state === 'disposed') return
-    this.#state = 'disposed'
+    const error = this.#service.dispose()
+    if (error === undefined) return
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#idleTimer)
-    this.#endAll({ kind: 'unavailable', message: 'The model was unloaded.' })
-    await Promise.all([this.#native.dispose(), this.#text.close(), this.#grammars.close()])
+    this.#endAll(error)
+    await Promise.all([this.#native.dispose(), this.#text.close(), this.#constraints.close()])
   }
 
   /** @throws when the scheduler's bookkeeping is inconsistent (tests) */
   checkInvariants(): void {
     this.#scheduler.checkInvariants()
-  }
-
-  #checkReady(owner: string | undefined): void {
-    if (this.#state === 'draining') {
-      throw new EngineError({ kind: 'draining', message: 'The server is shutting down.' })
-    }
-    if (this.#state !== 'ready') {
-      const message = `The model is not available${this.#failure && `: ${this.#failure}`}.`
-      throw new EngineError({ kind: 'unavailable', message })
-    }
-    if (this.#scheduler.isFull(owner)) {
-      throw new EngineError({
-        kind: 'busy',
-        message: `${this.#scheduler.numWaitingOf(owner)} of your requests are waiting already.`,
-        retryAfterMs: this.#scheduler.retryAfterMs(owner),
-      })
-    }
   }
 
   /** Before any prompt is tokenized: a million of them would keep everybody waiting. */
@@ -432,13 +284,12 @@ export class LocalEngine implements ManagedEngine {
   #choices(
     job: GenerateJob,
     prompt: Int32Array,
-    { constrain, breakers }: HeldTo,
+    { constrain, banned, breakers }: HeldTo,
   ): SequenceOptions[] {
     const { generation, info } = this.#options
     const { maxModelLen } = info
     const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
     const top = job.logprobs?.top ?? 0
-    const banned = bannedOpeners(job, this.#outputTokens)
     const slot = slotOptions(job.sampling, generation, {
       seed,
       topLogprobs: top,
@@ -459,7 +310,7 @@ export class LocalEngine implements ManagedEngine {
   }
 
   #kick(): void {
-    if (this.#state === 'failed' || this.#state === 'disposed') return
+    if (!this.#service.isAlive) return
     clearTimeout(this.#idleTimer)
     this.#steps.start()
   }
@@ -482,7 +333,7 @@ export class LocalEngine implements ManagedEngine {
           : tokenLogprob(this.#bytesOf, token, sampled, row, top)
       const reason = job.takeToken(sequence, token, logprob, now)
       if (reason === undefined) return
-      count(this.#completed, reason)
+      this.#service.completed(reason)
       this.#scheduler.finish(sequence)
     })
     for (const job of this.#jobs) this.#afterStep(job, now)
@@ -547,7 +398,7 @@ export class LocalEngine implements ManagedEngine {
 
   #abort(job: Job): void {
     if (!this.#jobs.has(job)) return
-    count(this.#completed, 'aborted', job.numUnfinished)
+    this.#service.completed('aborted', job.numUnfinished)
     this.#forget(job)
     job.queue.abandon()
     // Whoever waited for its place or pages may run now.
@@ -555,7 +406,7 @@ export class LocalEngine implements ManagedEngine {
   }
 
   #endWithError(job: Job, error: EngineErrorData): void {
-    count(this.#completed, 'error', job.numUnfinished)
+    this.#service.completed('error', job.numUnfinished)
     this.#forget(job)
     job.pushError(error)
     job.queue.close()
@@ -575,24 +426,17 @@ export class LocalEngine implements ManagedEngine {
     this.#notifyIdle()
   }
 
-  /** The executor or the bookkeeping broke: nothing it would say can be trusted any more. */
-  #fail(error: unknown): void {
-    if (this.#state === 'disposed') return
-    this.#state = 'failed'
-    this.#failure = error instanceof Error ? error.message : String(error)
+  #fail(cause: unknown): void {
+    const error = this.#service.fail(cause)
+    if (error === undefined) return
     this.#steps.drop()
-    this.#endAll({ kind: 'internal', message: `The engine failed: ${this.#failure}` })
-  }
-
-  #whenIdle(): Promise<void> {
-    if (this.#jobs.size === 0) return Promise.resolve()
-    return new Promise(resolve => this.#idleWaiters.push(resolve))
+    this.#endAll(error)
   }
 
   #notifyIdle(): void {
     if (this.#jobs.size > 0) return
-    for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    if (this.#state !== 'ready' || this.#steps.isRunning) return
+    this.#service.idle()
+    if (!this.#service.isReady || this.#steps.isRunning) return
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
       try {
@@ -604,11 +448,5 @@ export class LocalEngine implements ManagedEngine {
   }
 }
 
-function count(counts: Map<string, number>, key: string, by = 1): void {
-  counts.set(key, (counts.get(key) ?? 0) + by)
-}
-
 const noIds: ReadonlySet<number> = new Set()
 const noTokens = new Int32Array(0)
-/** Ends a message and begins the next, of a kind that is still open. */
-const harmonyTurn = '<|end|><|start|>assistant'

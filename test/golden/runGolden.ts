@@ -52,11 +52,10 @@ export async function runGolden(
   let golden: Golden
   let prepared: PreparedModel
   try {
+    const names = await readdir(folder)
+    if (names.includes('modules.json')) return await runEmbeddingGolden(native, folder, options)
+    golden = await readGolden(folder, names)
     prepared = await prepareModel(folder, { fuse: options.fuse ?? true })
-    if (prepared.pooling !== undefined) {
-      return await runEmbeddingGolden(native, folder, prepared, options)
-    }
-    golden = await readGolden(folder, await readdir(folder))
   } catch (error) {
     return [asOutcome(error)]
   }
@@ -78,10 +77,10 @@ export async function runGolden(
 async function runEmbeddingGolden(
   native: NativeBinding,
   folder: string,
-  prepared: PreparedModel,
   options: GoldenOptions,
 ): Promise<GoldenOutcome[]> {
   const golden = await readEmbeddingGolden(folder)
+  const prepared = await prepareModel(folder, { fuse: options.fuse ?? true })
   const prompts = golden.cases.map(item => item.input_ids)
   const subject: Subject = {
     prepared,
