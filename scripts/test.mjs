@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pythonClients } from './pythonClients.mjs'
+import { CLIENTS, pythonPackages, SCHEMATHESIS } from './pythonPackages.mjs'
 import { fetchDefaultModel, projectEnv, root, runScript, setup } from './setup.mjs'
 
 const full = process.argv.includes('--full')
@@ -109,9 +109,15 @@ process.exitCode = await runScript(async () => {
   await timed('setup', async () => {
     const node = await setup({ tests: true })
     if (!fetchDefaultModel(node)) console.log('tests of the default model will be skipped')
-    const python = pythonClients()
-    if (python.env) Object.assign(testEnv, python.env)
-    else console.log(`tests of Python clients will be skipped: ${python.reason}`)
+    const clients = pythonPackages(CLIENTS)
+    if (clients.python) {
+      testEnv.PYTHON = clients.python
+      if (clients.path) testEnv.PYTHONPATH = clients.path
+    } else console.log(`tests of Python clients will be skipped: ${clients.reason}`)
+    const fuzzer = pythonPackages(SCHEMATHESIS)
+    // A path of its own: the two need releases of the same packages that may differ.
+    if (fuzzer.path) testEnv.SCHEMATHESIS_PATH = fuzzer.path
+    if (fuzzer.reason) console.log(`the API will not be fuzzed: ${fuzzer.reason}`)
     return { passed: 0, failed: 0, skipped: 0 }
   })
   for (const { label, run } of areas) await timed(label, run)

@@ -1,27 +1,26 @@
-// A Python that can import the official clients, for the tests that talk to the server with them.
+// A Python that can import what tests talk to the server with: the official clients, and schemathesis.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './setup.mjs'
 
 /** The releases the tests were written against. */
-const CLIENTS = { openai: '3.54.0', anthropic: '2.14.0' }
+export const CLIENTS = { openai: '3.54.0', anthropic: '2.14.0' }
+export const SCHEMATHESIS = { schemathesis: '4.32.5' }
 
 /**
- * The environment in which `$PYTHON` imports the clients: as it is when the user's Python has them, else with copies in
- * build/, installed on first use.
- * @returns {{ env: Record<string, string> } | { reason: string }} `reason`: why there is none
+ * Where `$PYTHON` finds packages: on its own when it has them, else in build/, installed on first use.
+ * @param {Record<string, string>} packages their names and releases
+ * @returns {{ python: string, path?: string } | { reason: string }} `path`: for PYTHONPATH; `reason`: why there are none
  */
-export function pythonClients() {
+export function pythonPackages(packages) {
   const python = process.env.PYTHON ?? 'python3'
-  const names = Object.keys(CLIENTS)
-  if (run(python, ['-c', `import ${names.join(', ')}`]).status === 0) {
-    return { env: { PYTHON: python } }
-  }
+  const names = Object.keys(packages)
+  if (run(python, ['-c', `import ${names.join(', ')}`]).status === 0) return { python }
   const version = run(python, ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'])
   if (version.status !== 0) return { reason: `${python} could not be started` }
   // Compiled parts of their dependencies fit one version of Python.
-  const releases = Object.entries(CLIENTS).map(([name, release]) => `${name}==${release}`)
+  const releases = Object.entries(packages).map(([name, release]) => `${name}==${release}`)
   const label = releases.join('-').replaceAll('==', '-')
   const folder = join(root, 'build', `${label}-python-${version.stdout.trim()}`)
   const stamp = join(folder, '.complete')
@@ -37,7 +36,7 @@ export function pythonClients() {
     }
     writeFileSync(stamp, '')
   }
-  return { env: { PYTHON: python, PYTHONPATH: folder } }
+  return { python, path: folder }
 }
 
 function run(command, args) {
