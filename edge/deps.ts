@@ -23,7 +23,7 @@ export interface AppDeps {
   hosts: string[]
   /** Absent or empty: every key, and none, is accepted. */
   auth?: Partial<KnownKeys>
-  /** Static files of pages, by paths such as `/docs/swagger-ui.css`; absent: there are no pages. */
+  /** Bodies of static files of pages, by paths such as `/docs/swagger-ui.css`; absent: there are no pages. */
   assets?: (path: string) => Promise<Response | undefined>
   /** Unix milliseconds. */
   clock: () => number

@@ -1,5 +1,6 @@
 import type { ExecutionContext } from 'hono'
 import { createApp } from './app.ts'
+import type { AppDeps } from './deps.ts'
 import { createDurableResponseStore, type ObjectNamespace } from './durableResponseStore.ts'
 import { parseKeyEntries } from './keyEntries.ts'
 import { randomId } from './randomId.ts'
@@ -28,6 +29,8 @@ export interface WorkerEnv {
   STRICT_OPENAI?: string
   /** Keeps stored responses; absent: each isolate keeps its own, for as long as it lives. */
   RESPONSES?: ObjectNamespace
+  /** Static files of pages; absent: there is no /docs. */
+  ASSETS?: { fetch(url: string): Promise<Response> }
 }
 
 interface FetchHandler {
@@ -78,6 +81,7 @@ function appFor(env: WorkerEnv): FetchHandler {
   return createApp({
     engine,
     ...(env.RESPONSES && { responses: createDurableResponseStore(env.RESPONSES) }),
+    ...(env.ASSETS && { assets: assetsOf(env.ASSETS) }),
     limits: { maxBodyBytes: positive('MAX_BODY_BYTES', env.MAX_BODY_BYTES, 50 * 2 ** 20) },
     cors: { origins: origins.length > 0 ? origins : ['*'] },
     hosts: hosts.length > 0 ? hosts : ['*'],
@@ -97,6 +101,14 @@ function appFor(env: WorkerEnv): FetchHandler {
         ),
       ),
   })
+}
+
+function assetsOf(binding: NonNullable<WorkerEnv['ASSETS']>): NonNullable<AppDeps['assets']> {
+  return async path => {
+    // The binding needs some host in the URL, and looks at the path alone.
+    const response = await binding.fetch(`https://assets${path}`)
+    return response.ok ? response : undefined
+  }
 }
 
 function list(text = ''): string[] {

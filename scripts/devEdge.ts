@@ -1,6 +1,7 @@
 // `npm run dev:edge`: the Worker in workerd on port 8787 (PORT), in front of http://127.0.0.1:8443 (UPSTREAMS).
 // Its other variables are taken from the environment too.
 import type { WorkerEnv } from '../edge/worker.ts'
+import { copyWorkerAssets } from './workerAssets.ts'
 import { bundleWorker } from './workerBundle.ts'
 import { startWorkerd } from './workerd.ts'
 
@@ -22,7 +23,13 @@ for (const name of variables) {
 }
 
 const { code } = await bundleWorker()
-const { port, close } = await startWorkerd({ code, env, port: Number(PORT), onLine: console.log })
+const { port, close } = await startWorkerd({
+  code,
+  env,
+  assets: copyWorkerAssets(),
+  port: Number(PORT),
+  onLine: console.log,
+})
 console.log(`Worker listening on http://127.0.0.1:${port}, for ${UPSTREAMS}`)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, async () => {

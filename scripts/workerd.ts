@@ -13,7 +13,9 @@ const settings = readFileSync(new URL('../wrangler.toml', import.meta.url), 'utf
 export interface WorkerdOptions {
   /** One module. */
   code: string
-  env: Omit<WorkerEnv, 'RESPONSES'>
+  env: Omit<WorkerEnv, 'RESPONSES' | 'ASSETS'>
+  /** Folder of static files. */
+  assets?: string
   host?: string
   /** 0 takes a free one. */
   port?: number
@@ -69,16 +71,19 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
 }
 
 /** Cap'n Proto text, the language of workerd's configuration; its strings are written like JSON's. */
-function configText({ env, host = '127.0.0.1', port = 0 }: WorkerdOptions): string {
+function configText({ env, assets, host = '127.0.0.1', port = 0 }: WorkerdOptions): string {
   const bindings = Object.entries(env).map(
     ([name, text]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(text)})`,
   )
   bindings.push('(name = "RESPONSES", durableObjectNamespace = "StoredResponseObject")')
+  if (assets !== undefined) bindings.push('(name = "ASSETS", service = "assets")')
+  const disk = `(name = "assets", disk = (path = ${JSON.stringify(assets)})),`
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "edge", worker = .edge),
     (name = "network", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    ${assets === undefined ? '' : disk}
   ],
   sockets = [(name = "http", address = ${JSON.stringify(`${host}:${port}`)}, http = (), service = "edge")],
 );

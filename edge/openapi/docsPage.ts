@@ -1,5 +1,10 @@
-/** Files of the npm package `swagger-ui-dist` that the page loads, by their paths here. */
-export const docsAssets = ['/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js']
+export const JAVASCRIPT = 'text/javascript; charset=utf-8'
+
+/** Files of the npm package `swagger-ui-dist` that the page loads: their paths here, and types. */
+export const docsAssets = {
+  '/docs/swagger-ui.css': 'text/css; charset=utf-8',
+  '/docs/swagger-ui-bundle.js': JAVASCRIPT,
+}
 
 /** Everything comes from this server, and nothing runs that is not in a file of it. */
 export const DOCS_POLICY = [

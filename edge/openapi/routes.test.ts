@@ -5,15 +5,14 @@ import type { AppDeps } from '../deps.ts'
 import { createScriptedEngine } from '../scriptedEngine.ts'
 import { docsAssets } from './docsPage.ts'
 
+const { assets: _, ...defaults } = appDefaults
+
 function appWith(deps: Partial<AppDeps>) {
-  return createApp({ ...appDefaults, engine: createScriptedEngine(), ...deps })
+  return createApp({ ...defaults, engine: createScriptedEngine(), ...deps })
 }
 
 const withAssets = appWith({
-  assets: async path =>
-    path.endsWith('.css')
-      ? new Response('* {}', { headers: { 'content-type': 'text/css' } })
-      : undefined,
+  assets: async path => (path.endsWith('.css') ? new Response('* {}') : undefined),
 })
 
 describe('the document', () => {
@@ -41,13 +40,13 @@ describe('the page', () => {
     const html = await response.text()
     expect(html).not.toMatch(/<script(?! src=)|<style|style=|onload=/)
     const sources = [...html.matchAll(/(?:src|href)="(\/.*?)"/g)].map(([, path]) => path)
-    expect(sources).toEqual([...docsAssets, '/docs/start.js'])
+    expect(sources).toEqual([...Object.keys(docsAssets), '/docs/start.js'])
   })
 
   test('its files come from the host, or are not there', async () => {
     const css = await withAssets.request('/docs/swagger-ui.css')
     expect(await css.text()).toBe('* {}')
-    expect(css.headers.get('content-type')).toBe('text/css')
+    expect(css.headers.get('content-type')).toBe('text/css; charset=utf-8')
     expect(css.headers.get('cache-control')).toBe('public, max-age=3600')
     expect((await withAssets.request('/docs/swagger-ui-bundle.js')).status).toBe(404)
     expect((await withAssets.request('/docs/../package.json')).status).toBe(404)

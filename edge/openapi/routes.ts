@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import type { RouteDeps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
 import type { AppEnv } from '../requestScope.ts'
-import { DOCS_HTML, DOCS_POLICY, DOCS_SCRIPT, docsAssets } from './docsPage.ts'
+import { DOCS_HTML, DOCS_POLICY, DOCS_SCRIPT, docsAssets, JAVASCRIPT } from './docsPage.ts'
 import { openapiDocument } from './document.ts'
 
 const PAGE = '/docs'
@@ -10,7 +10,7 @@ const START_SCRIPT = '/docs/start.js'
 const documentPaths = ['/openapi.json', '/api-doc/openapi.json']
 
 /** Paths that need no key: what the API looks like is no secret, and a browser has no key when it opens a page. */
-export const docsPaths = [...documentPaths, PAGE, START_SCRIPT, ...docsAssets]
+export const docsPaths = [...documentPaths, PAGE, START_SCRIPT, ...Object.keys(docsAssets)]
 
 const CACHE_CONTROL = 'public, max-age=3600'
 
@@ -30,12 +30,11 @@ export function addDocsRoutes(app: Hono<AppEnv>, { assets, auth }: RouteDeps): v
     if (assets === undefined) throw noPage()
     return pageFile(DOCS_HTML, 'text/html; charset=utf-8')
   })
-  app.get(START_SCRIPT, () => pageFile(DOCS_SCRIPT, 'text/javascript; charset=utf-8'))
-  for (const path of docsAssets) {
+  app.get(START_SCRIPT, () => pageFile(DOCS_SCRIPT, JAVASCRIPT))
+  for (const [path, type] of Object.entries(docsAssets)) {
     app.get(path, async () => {
       const file = await assets?.(path)
       if (file === undefined) throw noPage()
-      const type = file.headers.get('content-type') ?? 'application/octet-stream'
       return pageFile(file.body, type)
     })
   }

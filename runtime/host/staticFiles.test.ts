@@ -2,10 +2,9 @@ import { expect, test } from 'vitest'
 import { docsAssets } from '../../edge/openapi/docsPage.ts'
 import { staticFile } from './staticFiles.ts'
 
-test.each(docsAssets)('%s is there, with its type', async path => {
-  const file = await staticFile(path)
-  expect(file?.headers.get('content-type')).toMatch(/^text\/(css|javascript); charset=utf-8$/)
-  expect((await file?.text())?.length).toBeGreaterThan(100_000)
+test.each(Object.keys(docsAssets))('%s is there', async path => {
+  const text = await (await staticFile(path))?.text()
+  expect(text?.length).toBeGreaterThan(100_000)
 })
 
 test.each([

@@ -7,6 +7,7 @@ import {
   type ScriptedOptions,
 } from '../../edge/scriptedEngine.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
+import { staticFile } from '../../runtime/host/staticFiles.ts'
 
 /** What a behaviour test needs to be different from the defaults. */
 export interface Scenario {
@@ -26,6 +27,7 @@ export interface Deployment {
 export type Deploy = (scenario: Scenario) => Promise<Deployment>
 
 export const appDefaults = {
+  assets: staticFile,
   limits: { maxBodyBytes: 100_000 },
   cors: { origins: ['*'] },
   hosts: [],

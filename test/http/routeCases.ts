@@ -34,6 +34,20 @@ export const routeCases: HttpCase[] = [
     },
   },
   {
+    name: '/docs and what it loads',
+    async run({ fetch }) {
+      const html = await (await fetch('/docs')).text()
+      const files = [...html.matchAll(/(?:src|href)="(\/.*?)"/g)].map(([, path = '']) => path)
+      expect(files).toHaveLength(3)
+      for (const path of [...files, '/openapi.json']) {
+        const response = await fetch(path)
+        expect([path, response.status]).toEqual([path, 200])
+        expect(response.headers.get('content-type')).toMatch(/css|javascript|json/)
+        expect((await response.text()).length).toBeGreaterThan(100)
+      }
+    },
+  },
+  {
     name: 'models: default first, then real ids',
     async run({ fetch }) {
       const { object, data } = (await (await fetch('/v1/models')).json()) as {

@@ -6,6 +6,7 @@ import type { WorkerEnv } from '../../edge/worker.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
+import { copyWorkerAssets } from '../../scripts/workerAssets.ts'
 import { startWorkerd } from '../../scripts/workerd.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'
 
@@ -29,6 +30,7 @@ export function deployOnWorkerd(code: string): Deploy {
         ENGINE_SECRET: 'between us',
         ...variables(scenario),
       },
+      assets: copyWorkerAssets(),
       onLine: line => {
         if (line.startsWith('{"event"')) log.push(JSON.parse(line))
         else console.log(`workerd: ${line}`)
