@@ -1,6 +1,7 @@
-import type { Accepted, EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
+import type { Accepted } from '../engine.ts'
 import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
+import { createStreamEncoder } from '../streamEncoder.ts'
 import { type BlockStep, ContentBlocks } from './contentBlocks.ts'
 import { streamErrorBody } from './errorBody.ts'
 import {
@@ -27,61 +28,33 @@ export function createMessageStream(
 ): StreamEncoder {
   const blocks = new ContentBlocks(format.showThinking)
   let finish: Finish | undefined
-  let usage: Usage | undefined
-  let end: StreamEncoder['end']
 
-  const fail = (error: EngineErrorData) => {
-    end = 'error'
-    return frame(streamErrorBody(error, start.requestId))
-  }
-
-  const encodeUsage = (event: Usage) => {
-    usage = event
-    end = 'completed'
-    const delta = messageEnd(finish, event.completionTokens, format)
-    return (
-      frame({
-        type: 'message_delta',
-        delta: { ...delta, container: null },
-        usage: usageBody(event),
-      }) + frame({ type: 'message_stop' })
-    )
-  }
-
-  const encodeEvent = (event: GenerateEvent): string => {
-    if (event.kind === 'error') return fail(event.error)
-    if (event.kind === 'usage') return encodeUsage(event)
-    if (event.kind === 'finish') finish = event
-    return blocks.take(event).map(blockFrame).join('')
-  }
-
-  return {
-    begin() {
-      const message = messageBody(
-        start.reply,
-        [],
-        messageEnd(undefined, 0, format),
-        startUsage(start.accepted),
-      )
-      return frame({ type: 'message_start', message }) + PING
+  return createStreamEncoder(
+    {
+      event(event) {
+        if (event.kind === 'finish') finish = event
+        return blocks.take(event).map(blockFrame).join('')
+      },
+      usage(usage) {
+        const delta = { ...messageEnd(finish, usage.completionTokens, format), container: null }
+        const end = { type: 'message_delta', delta, usage: usageBody(usage) }
+        return frame(end) + frame({ type: 'message_stop' })
+      },
+      error: error => frame(streamErrorBody(error, start.requestId)),
     },
-    keepAlive: PING,
-    encode(events) {
-      let text = ''
-      for (const event of events) {
-        if (end !== undefined) break
-        text += encodeEvent(event)
-      }
-      return text
+    {
+      begin() {
+        const message = messageBody(
+          start.reply,
+          [],
+          messageEnd(undefined, 0, format),
+          startUsage(start.accepted),
+        )
+        return frame({ type: 'message_start', message }) + PING
+      },
+      keepAlive: PING,
     },
-    fail,
-    get end() {
-      return end
-    },
-    get usage() {
-      return usage
-    },
-  }
+  )
 }
 
 function blockFrame(step: BlockStep): string {

@@ -3,7 +3,7 @@ import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
-import { createStreamEncoder, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'
+import { createChunkStream, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'
 import { CallDeltas, chatFinish } from './toolCallBodies.ts'
 import { usageBody } from './usage.ts'
 
@@ -94,7 +94,7 @@ export function createChatStream(
 
   const [first] = choices
 
-  return createStreamEncoder({
+  return createChunkStream({
     choice(event) {
       const choice = choices[event.index]
       return choice === undefined ? '' : opening(choice) + encodeChoice(event, choice)

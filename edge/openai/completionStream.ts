@@ -4,7 +4,7 @@ import type { StreamEncoder } from '../sse.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionFinish } from './completionResponse.ts'
 import { LegacyLogprobCounter } from './legacyLogprobs.ts'
-import { createStreamEncoder, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'
+import { createChunkStream, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'
 import { usageBody } from './usage.ts'
 
 /**
@@ -72,7 +72,7 @@ export function createCompletionStream(
     return (format.streamUsage === 'chunk' ? usageChunk(head, body) : '') + DONE
   }
 
-  return createStreamEncoder({
+  return createChunkStream({
     choice(event) {
       const choice = choices[event.index]
       return choice === undefined ? '' : encodeChoice(event, choice)

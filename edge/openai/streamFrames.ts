@@ -1,6 +1,7 @@
 import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
 import type { Reply } from '../reply.ts'
 import type { StreamEncoder } from '../sse.ts'
+import { createStreamEncoder } from '../streamEncoder.ts'
 import { streamErrorBody } from './errorBody.ts'
 
 export const DONE = 'data: [DONE]\n\n'
@@ -42,8 +43,8 @@ function errorFrames(error: EngineErrorData): string {
   return `data: ${JSON.stringify(streamErrorBody(error))}\n\n${DONE}`
 }
 
-/** What the streams of the protocols differ in. */
-export interface StreamFrames {
+/** What the two kinds of streams differ in. */
+export interface ChunkFrames {
   /** Frames of one event of a choice; '' for kinds and choices the stream does not show. */
   choice(event: GenerateEvent & { index: number }): string
   /** A frame that no loop over choices minds. */
@@ -52,37 +53,14 @@ export interface StreamFrames {
   usage(usage: Usage): string
 }
 
-/** Runs a stream to its one end: usage or an error, after which nothing is encoded. */
-export function createStreamEncoder(frames: StreamFrames): StreamEncoder {
-  let end: StreamEncoder['end']
-  let usage: Usage | undefined
-  const fail = (error: EngineErrorData) => {
-    end = 'error'
-    return errorFrames(error)
-  }
-  const encodeEvent = (event: GenerateEvent): string => {
-    if (event.kind === 'error') return fail(event.error)
-    if (event.kind === 'progress') return frames.progress(event)
-    if (event.kind !== 'usage') return 'index' in event ? frames.choice(event) : ''
-    usage = event
-    end = 'completed'
-    return frames.usage(event)
-  }
-  return {
-    encode(events) {
-      let text = ''
-      for (const event of events) {
-        if (end !== undefined) break
-        text += encodeEvent(event)
-      }
-      return text
+/** A stream of chunks, which ends with `[DONE]` in any case. */
+export function createChunkStream({ choice, progress, usage }: ChunkFrames): StreamEncoder {
+  return createStreamEncoder({
+    event(event) {
+      if (event.kind === 'progress') return progress(event)
+      return 'index' in event ? choice(event) : ''
     },
-    fail,
-    get end() {
-      return end
-    },
-    get usage() {
-      return usage
-    },
-  }
+    usage,
+    error: errorFrames,
+  })
 }

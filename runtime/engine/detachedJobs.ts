@@ -1,20 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import {
   type Accepted,
-  type DetokenizeJob,
-  type Embedded,
-  type EmbedJob,
   type Engine,
   EngineError,
   type EngineErrorData,
-  type EngineHealth,
   type GenerateJob,
-  type JsonObject,
-  type ModelInfo,
-  type ModelMetrics,
-  type Tokenized,
-  type TokenizeJob,
 } from '../../edge/engine.ts'
+import { ForwardingEngine } from './forwardingEngine.ts'
 import { JobLog } from './jobLog.ts'
 import { type JobLogLimits, JobLogs } from './jobLogs.ts'
 
@@ -34,19 +26,21 @@ interface DetachedJob {
  * Gives an engine detached jobs: they run whether or not anybody reads, and keep their events for readers to come. A job
  * whose log is full fails, so a log is whole or ends with an error. Whatever ends the jobs of the engine ends these.
  */
-export class DetachedJobs implements Engine {
-  readonly #engine: AttendedEngine
+export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements Engine {
   readonly #logs: JobLogs
   readonly #running = new Map<string, DetachedJob>()
 
   constructor(engine: AttendedEngine, limits: Partial<JobLogLimits> = {}) {
-    this.#engine = engine
+    super(engine)
     this.#logs = new JobLogs(limits)
   }
 
-  async submit({ detach, jobId, ...job }: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+  override async submit(
+    { detach, jobId, ...job }: GenerateJob,
+    signal: AbortSignal,
+  ): Promise<Accepted> {
     if (detach) return this.#submitDetached(jobId ?? `job-${randomUUID()}`, job, signal)
-    if (jobId === undefined) return this.#engine.submit(job, signal)
+    if (jobId === undefined) return this.inner.submit(job, signal)
     const message = 'jobId names a detached job, and detach is not set'
     throw new EngineError({ kind: 'invalid', message, param: 'jobId' })
   }
@@ -69,49 +63,13 @@ export class DetachedJobs implements Engine {
     return log.read(after, signal)
   }
 
-  async cancel(id: string, owner: string | undefined): Promise<boolean> {
+  override async cancel(id: string, owner: string | undefined): Promise<boolean> {
     const job = this.#running.get(keyOf(id, owner))
-    if (job === undefined) return this.#engine.cancel(id, owner)
-    if (job.innerId !== undefined) return this.#engine.cancel(job.innerId, owner)
+    if (job === undefined) return this.inner.cancel(id, owner)
+    if (job.innerId !== undefined) return this.inner.cancel(job.innerId, owner)
     const message = 'The job was cancelled.'
     job.admission.abort(new EngineError({ kind: 'cancelled', message }))
     return true
-  }
-
-  embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
-    return this.#engine.embed(job, signal)
-  }
-
-  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return this.#engine.tokenize(job, signal)
-  }
-
-  detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return this.#engine.detokenize(job, signal)
-  }
-
-  models(): Promise<ModelInfo[]> {
-    return this.#engine.models()
-  }
-
-  load(model: string): Promise<ModelInfo> {
-    return this.#engine.load(model)
-  }
-
-  unload(model: string): Promise<ModelInfo> {
-    return this.#engine.unload(model)
-  }
-
-  health(): Promise<EngineHealth> {
-    return this.#engine.health()
-  }
-
-  system(): Promise<JsonObject[]> {
-    return this.#engine.system()
-  }
-
-  metrics(): Promise<ModelMetrics[]> {
-    return this.#engine.metrics()
   }
 
   async #submitDetached(jobId: string, job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
@@ -146,7 +104,7 @@ export class DetachedJobs implements Engine {
     const abort = () => admission.abort(signal.reason)
     signal.addEventListener('abort', abort)
     try {
-      const { events, ...head } = await this.#engine.submit(job, admission.signal)
+      const { events, ...head } = await this.inner.submit(job, admission.signal)
       const log = new JobLog({ ...head, jobId })
       const key = keyOf(jobId, job.owner)
       this.#logs.add(key, log)
