@@ -6,7 +6,7 @@ import { type ChatPrompt, EngineError, type GenerateJob } from '../engine.ts'
 import { type JobRun, startJob } from '../jobRun.ts'
 import { grammarError } from '../openai/grammarError.ts'
 import { readJsonObject } from '../requestBody.ts'
-import type { AppEnv } from '../requestScope.ts'
+import type { AppEnv, RequestScope } from '../requestScope.ts'
 import type { ResponseStore, StoredResponse } from '../responseStore.ts'
 import { attendedRun } from './attendedRun.ts'
 import { conversation } from './conversation.ts'
@@ -38,14 +38,12 @@ export async function createResponse(c: Context<AppEnv>, deps: ResponsesDeps): P
     detached,
     ...(owner !== undefined && { owner }),
   }
-  const job: GenerateJob = {
+  const job = {
     ...request.job,
     prompt,
     ...(detached && { detach: true, jobId: head.id }),
   }
-  const run = await startJob(scope, job).catch((error: unknown) => {
-    throw grammarError(error, job, request.grammarParam) ?? error
-  })
+  const run = await start(scope, job, request)
   if (detached) await keepHead(c, stored, run, store)
   if (background) workOn(c, () => refresh(stored, 'end', { engine: scope.engine }, store))
   const response = runOf(stored)
@@ -61,6 +59,37 @@ export async function createResponse(c: Context<AppEnv>, deps: ResponsesDeps): P
   scope.completionTokens = response.usage?.completionTokens
   if (head.store) await store.put({ ...stored, response: finished })
   return c.json(finished)
+}
+
+/**
+ * Submits the job. Functions are strict by default only as far as their schemas can be enforced: those a request calls
+ * strict itself must be.
+ */
+async function start(
+  scope: RequestScope,
+  job: GenerateJob & { prompt: ChatPrompt },
+  { strictByDefault, grammarParam }: ResponseRequest,
+): Promise<JobRun> {
+  const explained = (error: unknown) => grammarError(error, job, grammarParam) ?? error
+  try {
+    return await startJob(scope, job)
+  } catch (error) {
+    const isOfTools = error instanceof EngineError && error.param?.startsWith('prompt.tools')
+    if (!isOfTools || error.kind !== 'invalid_grammar' || strictByDefault.length === 0) {
+      throw explained(error)
+    }
+    scope.warnings.push(`tools are not strict: ${error.message}`)
+  }
+  const tools = job.prompt.tools?.map(tool => {
+    if (tool.type === 'custom' || !strictByDefault.includes(tool.function.name)) return tool
+    const { strict: _, ...loose } = tool.function
+    return { type: tool.type, function: loose }
+  })
+  return startJob(scope, { ...job, prompt: { ...job.prompt, ...(tools && { tools }) } }).catch(
+    (error: unknown) => {
+      throw explained(error)
+    },
+  )
 }
 
 /**

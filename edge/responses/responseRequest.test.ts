@@ -157,6 +157,17 @@ describe('tools and what may be called', () => {
     expect(read(body).prompt).toMatchObject(prompt)
   })
 
+  test('which functions are strict only by default', () => {
+    const f = { type: 'function', parameters: { type: 'object' } }
+    const tools = [
+      { ...f, name: 'a' },
+      { ...f, name: 'b', strict: true },
+      { ...f, name: 'c', strict: false },
+      { type: 'namespace', name: 'n', tools: [{ ...f, name: 'd', strict: null }] },
+    ]
+    expect(read({ tools }).strictByDefault).toEqual(['a', 'n.d'])
+  })
+
   test('tools of OpenAI’s servers are left out, and named', () => {
     const tools = [
       { type: 'web_search' },

@@ -86,6 +86,8 @@ export interface ResponseRequest {
   stream: boolean
   /** Types of tools that were left out. */
   leftTools: string[]
+  /** Names of functions that are strict because the request does not say otherwise. */
+  strictByDefault: string[]
   /** The field that `job.grammar` comes from. */
   grammarParam?: string
 }
@@ -110,7 +112,9 @@ export function responseRequest(
   const request = parseFields(responseFields, body)
   refuse(body, request, identity)
   const model = resolveModel(models, request.model)
-  const { definitions, left } = toResponseTools((request.tools ?? []) as JsonObject[])
+  const { definitions, left, strictByDefault } = toResponseTools(
+    (request.tools ?? []) as JsonObject[],
+  )
   const toolChoice = toResponseToolChoice(request.tool_choice, definitions)
   const include = request.include ?? []
   const maxTokens = request.max_output_tokens ?? request.max_completion_tokens ?? request.max_tokens
@@ -149,6 +153,7 @@ export function responseRequest(
     include,
     stream: request.stream ?? false,
     leftTools: left,
+    strictByDefault,
     ...(output && { grammarParam: output.param }),
   }
 }

@@ -8,6 +8,8 @@ export interface ResponseTools {
   definitions: ToolDefinition[]
   /** Types of tools that only OpenAI's servers have: the model is not told of them. */
   left: string[]
+  /** Functions that are strict because the request does not say otherwise. */
+  strictByDefault: string[]
 }
 
 /**
@@ -18,6 +20,7 @@ export interface ResponseTools {
 export function toResponseTools(tools: JsonObject[]): ResponseTools {
   const definitions: ToolDefinition[] = []
   const left: string[] = []
+  const strictByDefault: string[] = []
   const add = (tool: JsonObject, path: string, namespace?: string) => {
     const { type } = tool
     if (type === 'namespace') {
@@ -31,13 +34,20 @@ export function toResponseTools(tools: JsonObject[]): ResponseTools {
       }
     } else if (type === 'function' || type === 'custom') {
       const fields = type === 'function' ? functionFields(tool) : customFields(tool)
-      definitions.push(within(namespace, toTool(parseFields(flatToolField, fields, path))))
+      const definition = within(namespace, toTool(parseFields(flatToolField, fields, path)))
+      definitions.push(definition)
+      const isStrict = definition.type === 'function' && definition.function.strict === true
+      if (isStrict && saysNothingOfStrict(tool)) strictByDefault.push(definition.function.name)
     } else if (isClientTool(tool)) definitions.push(clientTool(tool.type))
     else if (typeof type === 'string') left.push(type)
     else throw invalidValue(`${path}.type`, type ?? undefined, "'function' or another type of tool")
   }
   for (const [i, tool] of tools.entries()) add(tool, `tools[${i}]`)
-  return { definitions: checkNames(definitions), left }
+  return { definitions: checkNames(definitions), left, strictByDefault }
+}
+
+function saysNothingOfStrict({ strict, function: nested }: JsonObject): boolean {
+  return (strict ?? null) === null && !isObject(nested)
 }
 
 /** What the flat form holds beside these concerns OpenAI's servers. Unlike a chat's, its functions are strict. */
