@@ -1,3 +1,5 @@
+import { concatBytes } from './concatBytes.ts'
+
 const NEWLINE = 0x0a
 
 /** Cuts a stream of UTF-8 bytes into lines, wherever its chunks begin and end. */
@@ -42,14 +44,7 @@ export class LineSplitter {
   }
 
   #joined(end: Uint8Array): Uint8Array {
-    if (this.#partialBytes === 0) return end
-    const whole = new Uint8Array(this.#partialBytes + end.length)
-    let at = 0
-    for (const part of [...this.#partial, end]) {
-      whole.set(part, at)
-      at += part.length
-    }
-    return whole
+    return this.#partialBytes === 0 ? end : concatBytes([...this.#partial, end])
   }
 
   #checkLengths(chunk: Uint8Array): void {

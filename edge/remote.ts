@@ -31,9 +31,12 @@ export interface EngineRequest {
 
 export interface EngineResponse {
   status: number
-  body: ReadableStream<Uint8Array> | null
+  body: { getReader(): ByteReader } | null
   text(): Promise<string>
 }
+
+/** The part of a `ReadableStreamDefaultReader` that is needed: a host may have one without the stream. */
+export type ByteReader = Pick<ReadableStreamDefaultReader<Uint8Array>, 'read' | 'cancel'>
 
 export interface RemoteEngineOptions {
   /** Where the container listens, for example `https://gpu-0:8443`; a path is kept as a prefix. */

@@ -1,6 +1,7 @@
 import type { Accepted, GenerateEvent } from './engine.ts'
 import { LineSplitter } from './lineSplitter.ts'
 import { parseJsonObject } from './parseJsonObject.ts'
+import type { ByteReader, EngineResponse } from './remote.ts'
 import { ConnectionError, unavailable } from './remoteErrors.ts'
 
 /** Room for the logprobs of a whole prefill chunk (4096 tokens, 20 alternatives, 100 bytes each) in one event. */
@@ -13,12 +14,12 @@ const LOST = 'The connection to the engine was lost.'
 
 /** The lines of a response body, as many at a time as have arrived. */
 export class LineReader {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #reader: ByteReader
   readonly #splitter = new LineSplitter(MAX_LINE_BYTES)
   #unread: string[] = []
 
-  constructor(body: ReadableStream<Uint8Array>) {
-    this.#reader = body.getReader()
+  constructor(reader: ByteReader) {
+    this.#reader = reader
   }
 
   /** @returns at least one line, empty ones included, or undefined at the end. Rejects as the body does, and as `LineSplitter.push` throws. */
@@ -48,9 +49,9 @@ export class LineReader {
  * @throws ConnectionError when the body breaks off before it, EngineError `unavailable` when it is something else
  */
 export async function openEventStream(
-  body: ReadableStream<Uint8Array> | null,
+  body: EngineResponse['body'],
 ): Promise<{ accepted: Omit<Accepted, 'events'>; lines: LineReader }> {
-  const lines = body === null ? undefined : new LineReader(body)
+  const lines = body === null ? undefined : new LineReader(body.getReader())
   const [first, ...rest] = (await lines?.next().catch(lost)) ?? []
   if (lines === undefined || first === undefined) throw lost()
   const accepted = parseJsonObject(first) as Partial<Accepted> | undefined
@@ -119,12 +120,7 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
     if (this.#taken) throw new Error('the events of a job can be read once')
     this.#taken = true
     return {
-      next: async () => {
-        const events = await this.#next()
-        return events === undefined
-          ? { done: true, value: undefined }
-          : { done: false, value: events }
-      },
+      next: () => this.#next(),
       return: async () => {
         if (!this.#ended) this.#options.controller.abort()
         return { done: true, value: undefined }
@@ -132,25 +128,23 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
     }
   }
 
-  async #next(): Promise<GenerateEvent[] | undefined> {
+  async #next(): Promise<IteratorResult<GenerateEvent[]>> {
     if (!this.#ended) this.#silence ??= setTimeout(this.#watchSilence, this.#options.lostAfterMs)
     while (!this.#ended) {
-      let lines: string[] | undefined
       this.#waitingSinceMs = performance.now()
-      try {
-        lines = await this.#options.lines.next()
-      } catch {
-        return this.#fail(LOST)
-      }
+      const lines = await this.#options.lines.next().catch(() => LOST)
       this.#waitingSinceMs = undefined
-      if (this.#ended) break
-      if (lines === undefined) {
-        return this.#fail(this.#isLost ? LOST : 'The engine ended its answer early.')
-      }
-      const events = this.#parse(lines)
-      if (events.length > 0) return events
+      const events = this.#eventsOf(lines)
+      if (events.length > 0) return { done: false, value: events }
     }
-    return undefined
+    return { done: true, value: undefined }
+  }
+
+  /** @param lines undefined at the end of the answer, or what became of it */
+  #eventsOf(lines: string[] | string | undefined): GenerateEvent[] {
+    if (typeof lines === 'string') return this.#fail(lines)
+    if (lines !== undefined) return this.#parse(lines)
+    return this.#fail(this.#isLost ? LOST : 'The engine ended its answer early.')
   }
 
   /** Ends the run after a silence that only a lost engine keeps. One timer that looks back, rather than one per read. */
@@ -167,12 +161,13 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
 
   /** Up to the event that ends the run; what cannot be read becomes that event. */
   #parse(lines: string[]): GenerateEvent[] {
+    if (this.#ended) return []
     const events: GenerateEvent[] = []
     for (const line of lines) {
       if (line === '') continue
       const event = parseJsonObject(line) as GenerateEvent | undefined
       if (event?.seq !== this.#seq || typeof event.kind !== 'string') {
-        return [...events, ...(this.#fail('The engine sent an event that cannot be read.') ?? [])]
+        return [...events, ...this.#fail('The engine sent an event that cannot be read.')]
       }
       this.#seq++
       events.push(event)
@@ -186,8 +181,8 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
   }
 
   /** After an abort nobody wants to hear of it. */
-  #fail(message: string): GenerateEvent[] | undefined {
-    if (this.#ended) return undefined
+  #fail(message: string): GenerateEvent[] {
+    if (this.#ended) return []
     const error = { kind: 'unavailable' as const, message }
     this.#end()
     this.#options.controller.abort()

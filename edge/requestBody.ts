@@ -2,11 +2,14 @@ import type { JsonObject } from './engine.ts'
 import { ApiError, invalidRequest } from './errors.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from './jsonDepth.ts'
 import { jsonErrorPosition } from './jsonErrorPosition.ts'
+import { readBytes } from './readBytes.ts'
 
 /** Looking for the mistake takes longer than parsing does, and nobody else is served meanwhile. */
 const MAX_LOCATED = 2 ** 20
 /** A word, number or escape that the limit cuts in two looks like a mistake. */
 const CUT_TOKEN = 16
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Reads the body as one JSON object, whatever its content type says.
@@ -46,30 +49,12 @@ function describeMistake(text: string): string {
 }
 
 async function readText(request: Request, maxBytes: number): Promise<string> {
-  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge(maxBytes)
-  if (request.body === null) return ''
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
-  let text = ''
-  let numBytes = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (!done) numBytes += value.byteLength
-    if (numBytes > maxBytes) {
-      // The rest is of no interest, and waiting for the sender here would only delay the answer.
-      reader.cancel().catch(() => {})
-      throw tooLarge(maxBytes)
-    }
-    try {
-      text += done ? decoder.decode() : decoder.decode(value, { stream: true })
-    } catch {
-      throw invalidRequest(
-        undefined,
-        `The request body is not valid JSON: it is not UTF-8 near position ${text.length}.`,
-        null,
-      )
-    }
-    if (done) return text
+  const bytes = await readBytes(request, maxBytes)
+  if (bytes === undefined) throw tooLarge(maxBytes)
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    throw invalidRequest(undefined, 'The request body is not valid JSON: it is not UTF-8.', null)
   }
 }
 

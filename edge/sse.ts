@@ -73,15 +73,12 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
   }
 
-  const nextFrames = async () => {
-    try {
-      const { done, value } = await run.events.next()
-      if (done) throw endedEarly()
-      return encoder.encode(value)
-    } catch (error) {
-      if (!run.aborted) options.onError(error)
-      return encoder.fail(toEngineErrorData(error))
-    }
+  const encode = ({ done, value }: IteratorResult<GenerateEvent[]>) =>
+    done ? fail(endedEarly()) : encoder.encode(value)
+
+  const fail = (error: unknown) => {
+    if (!run.aborted) options.onError(error)
+    return encoder.fail(toEngineErrorData(error))
   }
 
   const body = new ReadableStream<Uint8Array>(
@@ -94,7 +91,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
       async pull(controller) {
         isReaderWaiting = true
         for (;;) {
-          const frames = await nextFrames()
+          const frames = await run.events.next().then(encode).catch(fail)
           if (encoder.end !== undefined && !run.aborted) {
             await options.beforeEnd?.().catch(error => options.onError(error))
           }

@@ -20,37 +20,45 @@ export async function trackRun(
   signal.addEventListener('abort', end)
   try {
     const accepted = await begin()
-    return { ...accepted, events: trackEvents(accepted.events, end) }
+    return { ...accepted, events: new TrackedEvents(accepted.events, end) }
   } catch (error) {
     end()
     throw error
   }
 }
 
-function trackEvents(
-  events: AsyncIterable<GenerateEvent[]>,
-  end: () => void,
-): AsyncIterable<GenerateEvent[]> {
-  return {
-    [Symbol.asyncIterator]() {
-      const iterator = events[Symbol.asyncIterator]()
-      return {
-        async next() {
-          try {
-            const result = await iterator.next()
-            if (result.done) end()
-            return result
-          } catch (error) {
-            end()
-            throw error
-          }
-        },
-        async return() {
-          end()
-          await iterator.return?.()
-          return { done: true, value: undefined }
-        },
-      }
-    },
+/** The same events, and `end` called after them. */
+class TrackedEvents implements AsyncIterableIterator<GenerateEvent[]> {
+  readonly #iterator: AsyncIterator<GenerateEvent[]>
+  readonly #end: () => void
+
+  constructor(events: AsyncIterable<GenerateEvent[]>, end: () => void) {
+    this.#iterator = events[Symbol.asyncIterator]()
+    this.#end = end
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  // `then` rather than `async`: half the memory of a step that is waited for, in each layer of each stream.
+  next(): Promise<IteratorResult<GenerateEvent[]>> {
+    return this.#iterator.next().then(this.#pass, this.#fail)
+  }
+
+  async return(): Promise<IteratorResult<GenerateEvent[]>> {
+    this.#end()
+    await this.#iterator.return?.()
+    return { done: true, value: undefined }
+  }
+
+  readonly #pass = (result: IteratorResult<GenerateEvent[]>) => {
+    if (result.done) this.#end()
+    return result
+  }
+
+  readonly #fail = (error: unknown): never => {
+    this.#end()
+    throw error
   }
 }

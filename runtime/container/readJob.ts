@@ -1,21 +1,16 @@
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/jsonDepth.ts'
 import { parseJsonObject } from '../../edge/parseJsonObject.ts'
+import { readBytes } from '../../edge/readBytes.ts'
 
 /**
  * Reads the body of a request as a job.
  * @throws EngineError `too_large` as soon as more than `maxBytes` have arrived, `invalid` for anything but a JSON object
  */
 export async function readJob(request: Request, maxBytes: number): Promise<JsonObject> {
-  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge(maxBytes)
-  const chunks: Uint8Array[] = []
-  let numBytes = 0
-  for await (const chunk of request.body ?? []) {
-    numBytes += chunk.byteLength
-    if (numBytes > maxBytes) throw tooLarge(maxBytes)
-    chunks.push(chunk)
-  }
-  const text = Buffer.concat(chunks).toString()
+  const bytes = await readBytes(request, maxBytes)
+  if (bytes === undefined) throw tooLarge(maxBytes)
+  const text = new TextDecoder().decode(bytes)
   if (tooDeepAt(text) >= 0) {
     const message = `The job is nested deeper than ${MAX_JSON_DEPTH} levels.`
     throw new EngineError({ kind: 'invalid', message })

@@ -7,7 +7,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 function start() {
   const exchange = { pause: vi.fn(), resume: vi.fn(), abort: vi.fn() }
   const body = new AnswerBody(exchange as never)
-  const reader = new ReadableStream<Uint8Array>(body, { highWaterMark: 0 }).getReader()
+  const reader = body.getReader()
   const read = async () => new TextDecoder().decode((await reader.read()).value)
   return { exchange, body, reader, read }
 }

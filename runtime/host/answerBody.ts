@@ -1,35 +1,52 @@
-import type { UnderlyingDefaultSource } from 'node:stream/web'
 import type { Dispatcher } from 'undici'
+import { concatBytes } from '../../edge/concatBytes.ts'
+import type { ByteReader } from '../../edge/remote.ts'
 
 /** What may wait for a reader; beyond it the stream's window closes, and the container pauses the job. */
 const MAX_UNREAD_BYTES = 16 * 1024
 
+type Read = Awaited<ReturnType<ByteReader['read']>>
+
+interface WaitingRead {
+  resolve(read: Read): void
+  reject(error: Error): void
+}
+
 /**
- * The source of a `ReadableStream` for the body of an answer. All that arrives in one turn of the event loop reaches the
- * reader in one piece, so that an edge with much to do gets more done at a time; and no more is taken in than is read.
+ * The body of an answer, and the one reader of it. All that arrives in one turn of the event loop is read in one piece, so
+ * that an edge with much to do gets more done at a time; and no more is taken in than is read. A `ReadableStream` would do
+ * the same with 2 kB more for each stream.
  */
-export class AnswerBody implements UnderlyingDefaultSource<Uint8Array> {
+export class AnswerBody implements ByteReader {
   readonly #exchange: Dispatcher.DispatchController
   #unread: Uint8Array[] = []
   #numUnreadBytes = 0
-  /** There while it waits for bytes. */
-  #reader: ReadableStreamDefaultController<Uint8Array> | undefined
+  #waiting: WaitingRead | undefined
   #isDue = false
   #isPaused = false
   /** What follows the unread bytes. */
-  #ending: ((reader: ReadableStreamDefaultController<Uint8Array>) => void) | undefined
+  #ending: ((waiting: WaitingRead) => void) | undefined
 
   constructor(exchange: Dispatcher.DispatchController) {
     this.#exchange = exchange
   }
 
-  pull(reader: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#reader = reader
-    this.#deliver()
+  getReader(): ByteReader {
+    return this
   }
 
-  cancel(reason: unknown): void {
+  read(): Promise<Read> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#deliver()
+    })
+  }
+
+  async cancel(reason?: unknown): Promise<void> {
     this.#unread = []
+    this.#numUnreadBytes = 0
+    this.#ending = close
+    this.#deliver()
     this.#exchange.abort(new Error('The answer was not read.', { cause: reason }))
   }
 
@@ -44,12 +61,12 @@ export class AnswerBody implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   end(): void {
-    this.#ending = reader => reader.close()
+    this.#ending ??= close
     this.#deliverSoon()
   }
 
   fail(error: Error): void {
-    this.#ending = reader => reader.error(error)
+    this.#ending ??= waiting => waiting.reject(error)
     this.#deliverSoon()
   }
 
@@ -59,26 +76,25 @@ export class AnswerBody implements UnderlyingDefaultSource<Uint8Array> {
     setImmediate(() => {
       this.#isDue = false
       this.#deliver()
-      // A copy: chunks are pieces of read buffers of 64 kB, which live as long as a piece does.
-      if (this.#unread.length > 0) this.#unread = [joined(this.#unread)]
+      if (this.#unread.length > 0) this.#unread = [concatBytes(this.#unread)]
     })
   }
 
   #deliver(): void {
-    const reader = this.#reader
-    if (reader === undefined) return
+    const waiting = this.#waiting
+    if (waiting === undefined) return
     if (this.#numUnreadBytes > 0) {
-      this.#reader = undefined
-      reader.enqueue(this.#take())
+      this.#waiting = undefined
+      waiting.resolve({ done: false, value: this.#take() })
     } else if (this.#ending) {
-      this.#reader = undefined
-      this.#ending(reader)
+      this.#waiting = undefined
+      this.#ending(waiting)
     }
   }
 
   #take(): Uint8Array {
     const [first] = this.#unread
-    const bytes = first?.length === this.#numUnreadBytes ? first : joined(this.#unread)
+    const bytes = first?.length === this.#numUnreadBytes ? first : concatBytes(this.#unread)
     this.#unread = []
     this.#numUnreadBytes = 0
     if (this.#isPaused) {
@@ -89,13 +105,6 @@ export class AnswerBody implements UnderlyingDefaultSource<Uint8Array> {
   }
 }
 
-/** Not in the pool of `Buffer.concat`, whose blocks live as long as a piece of them does. */
-function joined(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+function close(waiting: WaitingRead): void {
+  waiting.resolve({ done: true, value: undefined })
 }

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
-import type { EngineRequest, EngineResponse } from '../../edge/remote.ts'
+import { concatBytes } from '../../edge/concatBytes.ts'
+import type { ByteReader, EngineRequest, EngineResponse } from '../../edge/remote.ts'
 import { AnswerBody } from './answerBody.ts'
 
 /**
@@ -14,42 +15,74 @@ export function dispatchFetch(
 ): Promise<EngineResponse> {
   const { pathname, search } = new URL(url)
   return new Promise((resolve, reject) => {
-    let exchange: Dispatcher.DispatchController | undefined
-    let answer: AnswerBody | undefined
-    const abort = () => {
-      const error = new Error('The request was aborted.', { cause: signal.reason })
-      reject(error)
-      exchange?.abort(error)
-    }
-    const end = () => signal.removeEventListener('abort', abort)
-    signal.addEventListener('abort', abort)
+    const exchange = new Exchange(signal, resolve, reject)
     dispatcher.dispatch(
       { path: pathname + search, method, headers, ...(body !== undefined && { body }) },
-      {
-        onRequestStart(controller) {
-          exchange = controller
-          if (signal.aborted) abort()
-        },
-        onResponseStart(controller, status) {
-          // Informational; the answer is still to come.
-          if (status < 200) return
-          answer = new AnswerBody(controller)
-          const stream = new ReadableStream<Uint8Array>(answer, { highWaterMark: 0 })
-          resolve({ status, body: stream, text: () => new Response(stream).text() })
-        },
-        onResponseData(_, chunk) {
-          answer?.push(chunk)
-        },
-        onResponseEnd() {
-          end()
-          answer?.end()
-        },
-        onResponseError(_, error) {
-          end()
-          reject(error)
-          answer?.fail(error)
-        },
-      },
+      exchange,
     )
   })
+}
+
+/** What undici tells of a request; one object, as thousands of them may be there at a time. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #signal: AbortSignal
+  readonly #resolve: (response: EngineResponse) => void
+  readonly #reject: (error: Error) => void
+  #controller: Dispatcher.DispatchController | undefined
+  #answer: AnswerBody | undefined
+
+  constructor(
+    signal: AbortSignal,
+    resolve: (response: EngineResponse) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#reject = reject
+    signal.addEventListener('abort', this)
+  }
+
+  /** The listener of the signal. */
+  handleEvent(): void {
+    const error = new Error('The request was aborted.', { cause: this.#signal.reason })
+    this.#reject(error)
+    this.#controller?.abort(error)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#signal.aborted) this.handleEvent()
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // Informational; the answer is still to come.
+    if (status < 200) return
+    const answer = new AnswerBody(controller)
+    this.#answer = answer
+    this.#resolve({ status, body: answer, text: () => readText(answer) })
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    this.#answer?.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#signal.removeEventListener('abort', this)
+    this.#answer?.end()
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#signal.removeEventListener('abort', this)
+    this.#reject(error)
+    this.#answer?.fail(error)
+  }
+}
+
+async function readText(reader: ByteReader): Promise<string> {
+  const parts: Uint8Array[] = []
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return new TextDecoder().decode(concatBytes(parts))
+    parts.push(value)
+  }
 }

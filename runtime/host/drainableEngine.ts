@@ -125,26 +125,52 @@ export class DrainableEngine implements Engine {
         if (this.#running.size === 0) this.#onIdle()
       },
     )
-    return { ...accepted, events: orShutDown(accepted.events, controller.signal, firstSeq) }
+    return { ...accepted, events: new UntilShutDown(accepted.events, controller.signal, firstSeq) }
   }
 }
 
 const shutDown = { kind: 'draining' as const, message: 'The server shut down before the end.' }
 
 /** The same events, and an error in place of the end when the deadline has passed. */
-async function* orShutDown(
-  events: AsyncIterable<GenerateEvent[]>,
-  signal: AbortSignal,
-  firstSeq: number,
-): AsyncGenerator<GenerateEvent[]> {
-  let seq = firstSeq
-  try {
-    for await (const batch of events) {
-      seq += batch.length
-      yield batch
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error
+class UntilShutDown implements AsyncIterableIterator<GenerateEvent[]> {
+  readonly #iterator: AsyncIterator<GenerateEvent[]>
+  readonly #signal: AbortSignal
+  #seq: number
+  #isTold = false
+
+  /** @param seq number of the first event */
+  constructor(events: AsyncIterable<GenerateEvent[]>, signal: AbortSignal, seq: number) {
+    this.#iterator = events[Symbol.asyncIterator]()
+    this.#signal = signal
+    this.#seq = seq
   }
-  if (signal.reason === shutDown) yield [{ v: 1, seq, kind: 'error', error: shutDown }]
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<GenerateEvent[]>> {
+    return this.#iterator.next().then(this.#pass, this.#fail)
+  }
+
+  async return(): Promise<IteratorResult<GenerateEvent[]>> {
+    this.#isTold = true
+    await this.#iterator.return?.()
+    return { done: true, value: undefined }
+  }
+
+  readonly #pass = (result: IteratorResult<GenerateEvent[]>): IteratorResult<GenerateEvent[]> => {
+    if (!result.done) {
+      this.#seq += result.value.length
+      return result
+    }
+    if (this.#signal.reason !== shutDown || this.#isTold) return result
+    this.#isTold = true
+    return { done: false, value: [{ v: 1, seq: this.#seq, kind: 'error', error: shutDown }] }
+  }
+
+  readonly #fail = (error: unknown) => {
+    if (!this.#signal.aborted) throw error
+    return this.#pass({ done: true, value: undefined })
+  }
 }
