@@ -2,4 +2,3 @@ import { z } from 'zod'
 
 /** How many, or which. */
 export const count = z.number().meta({ type: 'integer', minimum: 0 })
-export const score = z.number()

@@ -7,7 +7,7 @@ import { mixedContent, textContent } from '../openai/contentParts.ts'
 import { embeddingFields } from '../openai/embeddingRequest.ts'
 import { grammarFields } from '../openai/outputGrammar.ts'
 import { toolChoiceField } from '../openai/toolChoice.ts'
-import { count, score } from './numbers.ts'
+import { count } from './numbers.ts'
 
 const Usage = z.object({
   prompt_tokens: count,
@@ -103,7 +103,10 @@ const Embeddings = z.object({
     z.object({
       object: z.literal('embedding'),
       index: count,
-      embedding: z.union([z.array(score), z.string().describe('Base64 of little-endian float32.')]),
+      embedding: z.union([
+        z.array(z.number()),
+        z.string().describe('Base64 of little-endian float32.'),
+      ]),
     }),
   ),
   model: z.string(),

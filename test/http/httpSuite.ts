@@ -3,6 +3,7 @@ import { cancelCases } from './cancelCases.ts'
 import { codexCases } from './codexCases.ts'
 import type { Deploy, Deployment, Scenario } from './deployment.ts'
 import { disconnectCases } from './disconnectCases.ts'
+import { documentedFetch } from './documented.ts'
 import { embeddingCases } from './embeddingCases.ts'
 import { errorCases } from './errorCases.ts'
 import { headerCases } from './headerCases.ts'
@@ -38,7 +39,7 @@ const suite: Record<string, HttpCase[]> = {
   keys: keyCases,
 }
 
-/** Runs the behaviour of the HTTP interface, the same everywhere, against one kind of deployment. */
+/** Runs the behaviour of the HTTP interface, the same everywhere and as documented, against one kind of deployment. */
 export function defineHttpSuite(name: string, deploy: Deploy): void {
   describe(name, () => {
     for (const [topic, cases] of Object.entries(suite)) {
@@ -47,7 +48,7 @@ export function defineHttpSuite(name: string, deploy: Deploy): void {
           test(name, async () => {
             const deployment = await deploy(scenario ?? {})
             try {
-              await run(deployment)
+              await run({ ...deployment, fetch: documentedFetch(deployment.fetch) })
             } finally {
               await deployment.close()
             }
