@@ -4,6 +4,7 @@
 // those before; so every type costs one unpacking for all tokens of the tile, and no weight passes through shared memory. Activations
 // come by bulk copies, a chunk of 128 columns a stage, in the order prepare_rows.cu wrote them. Bound: tensor cores, then L2
 // (per chunk and block 64 KB of activations and up to 32 KB of weights for 2 * 128 * 256 * 128 operations).
+// H100, 2026-11-26, 4096 tokens: gate and up of 14336 x 4096 in Q4_K 2.48 ms (388 TFLOPS; cuBLAS in BF16: 800), 6144 x 1024 in BF16 205.
 #pragma once
 #include "cuda/kernels/activation.cuh"
 #include "cuda/kernels/hopper.cuh"
