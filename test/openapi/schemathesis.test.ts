@@ -32,7 +32,7 @@ const checks = [
 const { paths } = openapiDocument({ hasKeys: false })
 const numOperations = Object.values(Object(paths)).flatMap(item => Object.keys(Object(item))).length
 
-test('the server answers as its document says', { timeout: 300_000 }, async ({ skip }) => {
+test('the server answers as its document says', { timeout: 600_000 }, async ({ skip }) => {
   try {
     await run(PYTHON, ['-c', 'import schemathesis'], { env })
   } catch {
