@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { workOn } from '../backgroundWork.ts'
 import { readRun } from '../collect.ts'
-import type { RouteDeps } from '../deps.ts'
 import { type ChatPrompt, EngineError, type GenerateJob } from '../engine.ts'
 import { type JobRun, startJob } from '../jobRun.ts'
 import { grammarError } from '../openai/grammarError.ts'
@@ -14,10 +13,9 @@ import { responseId } from './itemIds.ts'
 import type { ResponseObject } from './responseObject.ts'
 import { type ResponseRequest, responseRequest } from './responseRequest.ts'
 import type { ResponseRun } from './responseRun.ts'
+import type { ResponsesDeps } from './responsesDeps.ts'
 import { refresh, runOf } from './storedRuns.ts'
 import { streamResponse } from './streamResponse.ts'
-
-export type ResponsesDeps = RouteDeps & { store: ResponseStore }
 
 /**
  * Answers POST /v1/responses. What is stored and may be read while it runs (in the background, or as a stream) is a

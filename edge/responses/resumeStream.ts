@@ -4,7 +4,7 @@ import { invalidRequest } from '../errors.ts'
 import type { AppEnv } from '../requestScope.ts'
 import type { StoredResponse } from '../responseStore.ts'
 import { invalidValue } from '../schema.ts'
-import type { ResponsesDeps } from './createResponse.ts'
+import type { ResponsesDeps } from './responsesDeps.ts'
 import { atStart, runOf } from './storedRuns.ts'
 import { streamResponse } from './streamResponse.ts'
 

@@ -3,9 +3,9 @@ import type { JobRun } from '../jobRun.ts'
 import type { AppEnv } from '../requestScope.ts'
 import type { StoredResponse } from '../responseStore.ts'
 import { streamRun } from '../runRoute.ts'
-import type { ResponsesDeps } from './createResponse.ts'
 import type { ResponseRun } from './responseRun.ts'
 import { createResponseStream } from './responseStream.ts'
+import type { ResponsesDeps } from './responsesDeps.ts'
 import { isOfReading, replace } from './storedRuns.ts'
 
 export interface ResponseReading {

@@ -1,8 +1,9 @@
 import { serveEdge } from '../host/serveEdge.ts'
+import { announceApi } from './announceApi.ts'
 import { type HttpOptions, serverOptions } from './httpOptions.ts'
 import { createLog } from './log.ts'
 import { readOption, readSecretFile } from './secretFile.ts'
-import { announceApi, CLOSE_MS, DRAIN_MS, shutdownSignal } from './serverProcess.ts'
+import { CLOSE_MS, DRAIN_MS, shutdownSignal } from './serverProcess.ts'
 
 export interface EdgeOptions extends HttpOptions {
   upstream: string[]

@@ -1,9 +1,9 @@
 import { DetachedJobs } from '../engine/detachedJobs.ts'
 import { serveApp } from '../host/serveApp.ts'
+import { announceApi } from './announceApi.ts'
 import { type HttpOptions, serverOptions } from './httpOptions.ts'
 import { createLog } from './log.ts'
 import { type ModelServerOptions, runModelServer } from './modelServer.ts'
-import { announceApi } from './serverProcess.ts'
 
 export interface ServeOptions extends ModelServerOptions, HttpOptions {}
 

@@ -16,8 +16,8 @@ import {
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel, ScoreResult } from '../native.ts'
-import type { TextService } from '../text/textService.ts'
 import { EngineService, type EngineStats } from './engineService.ts'
+import type { EngineText } from './engineText.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
 import type { KvBudget } from './kvBudget.ts'
@@ -33,21 +33,6 @@ import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
 import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
 import { validateJob } from './validateJob.ts'
-
-/** What the engine asks of the text service. */
-export type EngineText = Pick<
-  TextService,
-  | 'promptTokens'
-  | 'render'
-  | 'decode'
-  | 'pieces'
-  | 'breakerTokens'
-  | 'createDetokenizer'
-  | 'tokenBytes'
-  | 'isSpecial'
-  | 'close'
-> &
-  Partial<Pick<TextService, 'fim' | 'bosId'>>
 
 /** What a start message or a benchmark says about a loaded model. */
 export interface LoadReport {

@@ -1,5 +1,6 @@
 import { type ChatPrompt, EngineError, type GenerateJob } from '../../edge/engine.ts'
-import type { CallableTool, OutputRequest } from '../grammar/outputGrammar.ts'
+import type { CallableTool } from '../grammar/callArguments.ts'
+import type { OutputRequest } from '../grammar/outputGrammar.ts'
 import { endsInBlock } from '../parse/outputParser.ts'
 import { functionTools } from '../text/chatTemplate.ts'
 import { CUSTOM_INPUT } from '../text/toolHistory.ts'

@@ -64,7 +64,7 @@ export class SequenceQueues {
 
   /**
    * True when no more of this owner may wait; those that will start at once do not count. An owner may have all places, but
-   * one that comes later still gets its share: the queue then holds more than `maxWaiting`, at most ln(owners) times as many.
+   * one that comes later still gets its share: the queue then holds more than `maxWaiting`, at most 1 + ln(owners) times as many.
    */
   isFull(owner: string | undefined): boolean {
     const { maxSequences, maxWaiting } = this.#options

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../edge/engine.ts'
+import type { Grammar, JsonObject } from '../../edge/engine.ts'
 import type { WrittenCalls } from '../parse/toolCallFormats.ts'
 import { typesOf } from '../parse/typedValue.ts'
 import {
@@ -22,8 +22,17 @@ import { spelled } from './json/strings.ts'
 import { jsonSyntax, type ValueSyntax } from './json/syntax.ts'
 import { lowerGrammar } from './lowerGrammar.ts'
 import { type ControlTokens, markup } from './markup.ts'
-import type { CallableTool } from './outputGrammar.ts'
 import { anyPoint } from './regexSyntax.ts'
+
+/** A tool as its calls are constrained. */
+export interface CallableTool {
+  name: string
+  /** JSON schema of its arguments. */
+  parameters: JsonObject
+  strict: boolean
+  /** Of a tool whose input is text: the language of that text, which is the one string in its arguments. */
+  input?: { property: string; format: Grammar }
+}
 
 export interface ArgumentScope {
   controls: ControlTokens

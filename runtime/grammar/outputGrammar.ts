@@ -1,7 +1,7 @@
-import type { Grammar, JsonObject } from '../../edge/engine.ts'
+import type { Grammar } from '../../edge/engine.ts'
 import { reasoningFormats } from '../parse/reasoningFormats.ts'
 import { type ToolCallFormat, toolCallFormats } from '../parse/toolCallFormats.ts'
-import { callArguments } from './callArguments.ts'
+import { type CallableTool, callArguments } from './callArguments.ts'
 import {
   anyOfChars,
   charClass,
@@ -19,16 +19,6 @@ import {
 import { freeText, type Mark } from './freeText.ts'
 import { lowerGrammar } from './lowerGrammar.ts'
 import { type ControlTokens, markup } from './markup.ts'
-
-/** A tool as its calls are constrained. */
-export interface CallableTool {
-  name: string
-  /** JSON schema of its arguments. */
-  parameters: JsonObject
-  strict: boolean
-  /** Of a tool whose input is text: the language of that text, which is the one string in its arguments. */
-  input?: { property: string; format: Grammar }
-}
 
 /** Everything that a model may say: reasoning, then text or calls. Plain data, and the key under which it is cached. */
 export interface OutputRequest {

@@ -1,7 +1,12 @@
 import { MalformedCall, plainText, type Tape, type Wait } from './tape.ts'
-import type { ToolCallFormat } from './toolCallFormats.ts'
 
-type CallBounds = Pick<ToolCallFormat, 'openers' | 'closers'>
+/** The text around calls. */
+export interface CallBounds {
+  /** What a call may begin with; `atLineStart`: only as the first thing on a line. */
+  openers: { text: string; atLineStart?: boolean }[]
+  /** What ends a call whatever state it is in. */
+  closers: string[]
+}
 
 /**
  * Runs a parser of calls. Where the output does not follow the format, the calls that ended stand and what comes after them is

@@ -1,3 +1,4 @@
+import type { CallBounds } from './callAttempt.ts'
 import { deepseekBegins, deepseekCalls } from './deepseekCalls.ts'
 import { gemmaCall } from './gemmaCalls.ts'
 import { harmonyMarkers } from './harmonyOutput.ts'
@@ -8,7 +9,7 @@ import type { DeclaredTools } from './toolCall.ts'
 import { glmCall, qwenXmlCall } from './xmlCalls.ts'
 
 /** How a model family writes tool calls: how to recognize and read them, and how they would be written. */
-export interface ToolCallFormat {
+export interface ToolCallFormat extends CallBounds {
   name: string
   /** The chat template of a model that writes calls so contains this. */
   template: RegExp
@@ -16,10 +17,6 @@ export interface ToolCallFormat {
   markers: string[]
   /** Control tokens by which the model hands over to its tools: they end the output. */
   endTokens?: string[]
-  /** What a call may begin with; `atLineStart`: only as the first thing on a line. */
-  openers: { text: string; atLineStart?: boolean }[]
-  /** What ends a call whatever state it is in. */
-  closers: string[]
   /** Reads the calls that begin at the cursor. @throws MalformedCall where there are none (any more) */
   parse: (tape: Tape, tools: DeclaredTools) => Wait<void>
   written: WrittenCalls

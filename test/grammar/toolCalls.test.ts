@@ -2,12 +2,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../edge/engine.ts'
 import { compileAutomaton } from '../../runtime/grammar/automaton.ts'
+import type { CallableTool } from '../../runtime/grammar/callArguments.ts'
 import { MatchGraph, type MatchState } from '../../runtime/grammar/matchState.ts'
-import {
-  type CallableTool,
-  lowerOutput,
-  type OutputRequest,
-} from '../../runtime/grammar/outputGrammar.ts'
+import { lowerOutput, type OutputRequest } from '../../runtime/grammar/outputGrammar.ts'
 import { OutputParser } from '../../runtime/parse/outputParser.ts'
 import { reasoningFormats } from '../../runtime/parse/reasoningFormats.ts'
 import type { ParsedDelta } from '../../runtime/parse/tape.ts'

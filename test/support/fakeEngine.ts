@@ -1,10 +1,7 @@
 import { expect } from 'vitest'
 import type { GenerateEvent, GenerateJob } from '../../edge/engine.ts'
-import {
-  type EngineText,
-  LocalEngine,
-  type LocalEngineOptions,
-} from '../../runtime/engine/localEngine.ts'
+import type { EngineText } from '../../runtime/engine/engineText.ts'
+import { LocalEngine, type LocalEngineOptions } from '../../runtime/engine/localEngine.ts'
 import type { SchedulerOptions } from '../../runtime/engine/scheduler.ts'
 import { detectFormat } from '../../runtime/parse/detectFormat.ts'
 import { Detokenizer, detokenize } from '../../runtime/text/detokenizer.ts'

@@ -1,0 +1,16 @@
+import type { TextService } from '../text/textService.ts'
+
+/** What the engine asks of the text service. */
+export type EngineText = Pick<
+  TextService,
+  | 'promptTokens'
+  | 'render'
+  | 'decode'
+  | 'pieces'
+  | 'breakerTokens'
+  | 'createDetokenizer'
+  | 'tokenBytes'
+  | 'isSpecial'
+  | 'close'
+> &
+  Partial<Pick<TextService, 'fim' | 'bosId'>>
