@@ -9,7 +9,8 @@ export interface JobRun {
   abort(): void
   /** Lets go of the client of a job that has completed. */
   release(): void
-  readonly aborted: boolean
+  /** Aborted by `abort` only. */
+  signal: AbortSignal
 }
 
 /**
@@ -35,9 +36,7 @@ export async function startJob(scope: RequestScope, job: GenerateJob): Promise<J
       events: accepted.events[Symbol.asyncIterator](),
       abort,
       release,
-      get aborted() {
-        return controller.signal.aborted
-      },
+      signal: controller.signal,
     }
   } catch (error) {
     release()

@@ -2,10 +2,12 @@ import { concatBytes } from './concatBytes.ts'
 
 const NEWLINE = 0x0a
 
+// Whole lines only: it remembers nothing from one to the next.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** Cuts a stream of UTF-8 bytes into lines, wherever its chunks begin and end. */
 export class LineSplitter {
   readonly #maxLineBytes: number
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   #partial: Uint8Array[] = []
   #partialBytes = 0
 
@@ -30,7 +32,7 @@ export class LineSplitter {
       return []
     }
     // A newline byte is never part of a character, so whole lines can be decoded at once.
-    const text = this.#decoder.decode(this.#joined(chunk.subarray(0, last)))
+    const text = utf8.decode(this.#joined(chunk.subarray(0, last)))
     this.#partial = []
     this.#partialBytes = 0
     if (last + 1 < chunk.length) this.#keep(chunk.subarray(last + 1))

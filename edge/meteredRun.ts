@@ -20,7 +20,7 @@ export async function meterRun(
   signal: AbortSignal,
 ): Promise<Accepted> {
   limits.begin(clock())
-  const accepted = await trackRun(begin, signal, () => limits.end())
+  const accepted = await trackRun(begin(), signal, () => limits.end())
   limits.spendTokens(accepted.promptTokens, clock())
   const spend = (amount: number) => limits.spendTokens(amount, clock())
   if (attach === undefined) return { ...accepted, events: meterEvents(accepted.events, spend) }

@@ -64,13 +64,9 @@ export class RoutedEngine implements Engine {
 
   submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     const preferred = this.#withinLoad(rendezvousOrder(affinityKey(job), this.#routes))
-    return this.#firstOf(preferred, signal, route => {
-      route.numRunning++
-      const begin = () => route.engine.submit(job, signal)
-      return trackRun(begin, signal, () => {
-        route.numRunning--
-      })
-    })
+    return this.#firstOf(preferred, signal, route =>
+      counted(route, signal, route.engine.submit(job, signal)),
+    )
   }
 
   /** Any engine may have the job: one after the other is asked. */
@@ -225,6 +221,18 @@ export class RoutedEngine implements Engine {
     }
     throw best ?? noEngine()
   }
+}
+
+/** On its own, so that what a running job keeps does not include the request for it. */
+function counted(
+  route: RouteState,
+  signal: AbortSignal,
+  beginning: Promise<Accepted>,
+): Promise<Accepted> {
+  route.numRunning++
+  return trackRun(beginning, signal, () => {
+    route.numRunning--
+  })
 }
 
 function noEngine(): EngineError {

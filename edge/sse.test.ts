@@ -33,7 +33,7 @@ const usage = { v: 1, seq: 0, kind: 'usage' } as GenerateEvent
 
 function start(events: AsyncGenerator<GenerateEvent[]>, keepAliveMs = 1000) {
   const log: unknown[] = []
-  let aborted = false
+  const life = new AbortController()
   const run: JobRun = {
     accepted: {
       jobId: '',
@@ -45,13 +45,9 @@ function start(events: AsyncGenerator<GenerateEvent[]>, keepAliveMs = 1000) {
       events,
     },
     events,
-    abort: () => {
-      aborted = true
-    },
+    abort: () => life.abort(),
     release: () => {},
-    get aborted() {
-      return aborted
-    },
+    signal: life.signal,
   }
   const { body } = sseResponse(run, textEncoder(), {
     keepAliveMs,
@@ -76,7 +72,7 @@ describe('sse', () => {
       })(),
     )
     expect([await read(), await read(), (await reader.read()).done]).toEqual(['ab', 'c', true])
-    expect([log, run.aborted, vi.getTimerCount()]).toEqual([['completed'], false, 0])
+    expect([log, run.signal.aborted, vi.getTimerCount()]).toEqual([['completed'], false, 0])
   })
 
   test('events are pulled: a reader that stops stops the engine', async () => {
@@ -107,7 +103,7 @@ describe('sse', () => {
     )
     await read()
     await reader.cancel()
-    expect([run.aborted, cleaned, log, vi.getTimerCount()]).toEqual([
+    expect([run.signal.aborted, cleaned, log, vi.getTimerCount()]).toEqual([
       true,
       true,
       ['client_disconnected'],
@@ -149,7 +145,7 @@ describe('sse', () => {
     expect(await read()).toBe('a')
     expect(await read()).toContain(message)
     expect((await reader.read()).done).toBe(true)
-    expect([log.at(-1), run.aborted]).toEqual(['error', true])
+    expect([log.at(-1), run.signal.aborted]).toEqual(['error', true])
     expect(log[0]).toBeInstanceOf(Error)
   })
 })

@@ -44,7 +44,6 @@ const COMMENT = ':\n\n'
  * The job ends with the stream, whether it is read to the end or cancelled.
  */
 export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOptions): Response {
-  const keepAliveFrame = utf8.encode(encoder.keepAlive ?? COMMENT)
   let timer: ReturnType<typeof setTimeout> | undefined
   let lastWriteMs = performance.now()
   let ended = false
@@ -67,7 +66,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     const idleMs = performance.now() - lastWriteMs
     const due = idleMs >= options.keepAliveMs
     if (due) {
-      if (isReaderWaiting) controller.enqueue(keepAliveFrame)
+      if (isReaderWaiting) controller.enqueue(utf8.encode(encoder.keepAlive ?? COMMENT))
       lastWriteMs = performance.now()
     }
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
@@ -77,7 +76,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     done ? fail(endedEarly()) : encoder.encode(value)
 
   const fail = (error: unknown) => {
-    if (!run.aborted) options.onError(error)
+    if (!run.signal.aborted) options.onError(error)
     return encoder.fail(toEngineErrorData(error))
   }
 
@@ -92,7 +91,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
         isReaderWaiting = true
         for (;;) {
           const frames = await run.events.next().then(encode).catch(fail)
-          if (encoder.end !== undefined && !run.aborted) {
+          if (encoder.end !== undefined && !run.signal.aborted) {
             await options.beforeEnd?.().catch(error => options.onError(error))
           }
           if (ended) return
@@ -103,7 +102,7 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
             options.onTokens?.()
           }
           if (encoder.end !== undefined) {
-            end(run.aborted ? 'client_disconnected' : encoder.end)
+            end(run.signal.aborted ? 'client_disconnected' : encoder.end)
             controller.close()
             return
           }

@@ -16,35 +16,30 @@ export function createStreamEncoder(
   frames: StreamFrames,
   start: Pick<StreamEncoder, 'begin' | 'keepAlive'> = {},
 ): StreamEncoder {
-  let end: StreamEncoder['end']
-  let usage: Usage | undefined
-  const fail = (error: EngineErrorData) => {
-    end = 'error'
-    return frames.error(error)
-  }
-  const encodeEvent = (event: GenerateEvent): string => {
-    if (event.kind === 'error') return fail(event.error)
-    if (event.kind !== 'usage') return frames.event(event)
-    usage = event
-    end = 'completed'
-    return frames.usage(event)
-  }
-  return {
+  // Plain fields: an object with accessors is a hash table in V8, 450 bytes for each stream.
+  const encoder = {
     ...start,
-    encode(events) {
+    end: undefined as StreamEncoder['end'],
+    usage: undefined as Usage | undefined,
+    encode(events: GenerateEvent[]): string {
       let text = ''
       for (const event of events) {
-        if (end !== undefined) break
+        if (encoder.end !== undefined) break
         text += encodeEvent(event)
       }
       return text
     },
-    fail,
-    get end() {
-      return end
-    },
-    get usage() {
-      return usage
+    fail(error: EngineErrorData): string {
+      encoder.end = 'error'
+      return frames.error(error)
     },
   }
+  const encodeEvent = (event: GenerateEvent): string => {
+    if (event.kind === 'error') return encoder.fail(event.error)
+    if (event.kind !== 'usage') return frames.event(event)
+    encoder.usage = event
+    encoder.end = 'completed'
+    return frames.usage(event)
+  }
+  return encoder
 }

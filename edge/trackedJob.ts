@@ -1,11 +1,11 @@
 import type { Accepted, GenerateEvent } from './engine.ts'
 
 /**
- * Begins a run and calls `onEnd` once: when its events have ended, when it was aborted, or when it was not accepted.
- * @throws what `begin` throws
+ * Calls `onEnd` once for a run that begins: when its events have ended, when it was aborted, or when it was not accepted.
+ * @throws what `beginning` rejects with
  */
 export async function trackRun(
-  begin: () => Promise<Accepted>,
+  beginning: Promise<Accepted>,
   signal: AbortSignal,
   onEnd: () => void,
 ): Promise<Accepted> {
@@ -19,7 +19,7 @@ export async function trackRun(
   // Not left to the events alone: nobody may ever ask for the first one.
   signal.addEventListener('abort', end)
   try {
-    const accepted = await begin()
+    const accepted = await beginning
     return { ...accepted, events: new TrackedEvents(accepted.events, end) }
   } catch (error) {
     end()

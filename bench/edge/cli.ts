@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { selfSigned } from '../../test/http/selfSigned.ts'
 import {
   connectClients,
+  heldByStreams,
   latencies,
   peakRss,
   percentile,
@@ -122,6 +123,7 @@ async function benchMemory(): Promise<void> {
   const all = throughput(many.edge, clients, { steps: 40, stepMs: 200 })
   const growth = (await peakRss(many.edge, all)) - rssBytes
   for (const client of clients) client.close()
+  const held = await heldByStreams(many.edge, 2000)
   await stopHop(many)
   const kb = (bytes: number) => `${(bytes / BYTES_PER_KB).toFixed(0)} kB`
   console.log('\n| memory | |')
@@ -129,6 +131,7 @@ async function benchMemory(): Promise<void> {
   console.log(
     `| 2,000 streams at once, all complete: edge | ${kb(growth / 2000)} a stream at the peak |`,
   )
+  console.log(`| the same, kept without garbage: heap and array buffers | ${kb(held)} a stream |`)
   const stalls = await startHop(false)
   const cost = await stallCost(stalls.edge, stalls.container, { first: 200, counted: 800 })
   console.log(

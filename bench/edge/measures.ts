@@ -104,6 +104,33 @@ export async function peakRss(server: ServerProcess, work: Promise<unknown>): Pr
   return peak
 }
 
+/**
+ * Of many streams that run at once, what the server keeps for each: growth of its heap and array buffers without garbage,
+ * since before the clients connected, when the last of them has had its first event.
+ */
+export async function heldByStreams(server: ServerProcess, count: number): Promise<number> {
+  const before = await server.usage({ collect: true })
+  const clients = await connectClients(server, count)
+  const begun = Promise.withResolvers<void>()
+  let numRunning = 0
+  const streams = clients.map(async client => {
+    let hasBegun = false
+    await client.stream({ steps: 2, stepMs: 8000 }, () => {
+      if (hasBegun) return
+      hasBegun = true
+      if (++numRunning === count) begun.resolve()
+    })
+    numRunning--
+  })
+  // On a machine with other things to do the first may end before the last has begun.
+  await Promise.race([begun.promise, ...streams])
+  const counted = numRunning
+  const during = await server.usage({ collect: true })
+  await Promise.all(streams)
+  for (const client of clients) client.close()
+  return (during.usedBytes - before.usedBytes) / counted
+}
+
 export interface StallCost {
   /** Growth of resident memory for each stalled client; with few of them the allocator's habits show in it. */
   edgeBytes: number

@@ -22,7 +22,7 @@ type CallDelta = Extract<GenerateEvent, { kind: 'tool_call_delta' }>
 /** The deltas that tell of one choice's calls: id, type and name once, then pieces of the arguments. */
 export class CallDeltas {
   readonly #format: CallFormat
-  readonly #custom = new Set<number>()
+  readonly #custom: number[] = []
 
   constructor(format: CallFormat) {
     this.#format = format
@@ -32,8 +32,8 @@ export class CallDeltas {
   of({ call, id, name, arguments: text }: CallDelta): object[] {
     const { customTools, functionCall } = this.#format
     if (functionCall && call > 0) return []
-    if (name !== undefined && customTools.has(name)) this.#custom.add(call)
-    const isCustom = this.#custom.has(call)
+    if (name !== undefined && customTools.has(name)) this.#custom.push(call)
+    const isCustom = this.#custom.includes(call)
     const [kind, piece] = isCustom ? ['custom', 'input'] : ['function', 'arguments']
     const delta = (head: object, fields: object) =>
       functionCall

@@ -33,9 +33,7 @@ export function attendedRun(
   return {
     accepted: run.accepted,
     events: run.events,
-    get aborted() {
-      return run.aborted
-    },
+    signal: run.signal,
     abort() {
       run.abort()
       leave()

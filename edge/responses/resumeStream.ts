@@ -33,9 +33,7 @@ export async function resumeStream(
     events: accepted.events[Symbol.asyncIterator](),
     abort: () => reading.abort(),
     release() {},
-    get aborted() {
-      return reading.signal.aborted
-    },
+    signal: reading.signal,
   }
   return streamResponse(c, deps, { run, stored, response: runOf(atStart(stored)), after })
 }

@@ -116,15 +116,11 @@ export class DrainableEngine implements Engine {
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort)
     this.#running.add(controller)
-    const accepted = await trackRun(
-      () => begin(controller.signal),
-      controller.signal,
-      () => {
-        signal.removeEventListener('abort', abort)
-        this.#running.delete(controller)
-        if (this.#running.size === 0) this.#onIdle()
-      },
-    )
+    const accepted = await trackRun(begin(controller.signal), controller.signal, () => {
+      signal.removeEventListener('abort', abort)
+      this.#running.delete(controller)
+      if (this.#running.size === 0) this.#onIdle()
+    })
     return { ...accepted, events: new UntilShutDown(accepted.events, controller.signal, firstSeq) }
   }
 }
