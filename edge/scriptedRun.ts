@@ -12,8 +12,8 @@ import {
 export interface ScriptedRunOptions {
   /** Fixes the text of every choice; otherwise it follows from prompt, seed and choice. */
   reply?: (prompt: string, choice: number) => string
-  /** Plays exactly these events, a list for each step, instead of any text; or what a job is answered with. */
-  events?: EventBody[][] | ((job: GenerateJob) => EventBody[][])
+  /** Plays exactly these events, a list for each step, instead of any text; or what a job is answered with, if anything. */
+  events?: EventBody[][] | ((job: GenerateJob) => EventBody[][] | undefined)
   /** Sent as reasoning before the text when the job asks for it. */
   reasoning?: string
   promptDelayMs?: number
@@ -54,9 +54,10 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
     await run.ready
     await pause(options.promptDelayMs ?? 0, signal)
     const startMs = performance.now()
-    if (options.events !== undefined) {
-      const { events } = options
-      for (const bodies of typeof events === 'function' ? events(job) : events) {
+    const { events } = options
+    const script = typeof events === 'function' ? events(job) : events
+    if (script !== undefined) {
+      for (const bodies of script) {
         await pause(options.stepDelayMs ?? 0, signal)
         completed ||= bodies.some(({ kind }) => kind === 'usage')
         yield batch(bodies)
@@ -76,8 +77,8 @@ export async function* runJob(run: ScriptedRun): AsyncGenerator<GenerateEvent[]>
         yield batch([{ kind: 'error', error: options.failAfterSteps.error }])
         return
       }
-      const events = choices.flatMap(choice => choice.step(options.tokensPerStep ?? 1))
-      if (events.length > 0) yield batch(events)
+      const bodies = choices.flatMap(choice => choice.step(options.tokensPerStep ?? 1))
+      if (bodies.length > 0) yield batch(bodies)
     }
     const reasoningTokens = choices.reduce((sum, c) => sum + c.numReasoningTokens, 0)
     completed = true

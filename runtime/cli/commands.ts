@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { BenchOptions } from './bench.ts'
+import type { ConformanceOptions } from './conformance.ts'
 import type { ContainerOptions } from './container.ts'
 import type { EdgeOptions } from './edge.ts'
 import type { KeyOptions } from './key.ts'
@@ -132,6 +133,18 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
   )
     .option('--no-fuse', 'one op for each line of the model definition')
     .option('--weights <file>', "also write where its weights lie, in plan_run's format", nonEmpty)
+
+  const conformance = program
+    .command('conformance')
+    .description('say which points of the official clients a server keeps')
+    .requiredOption('--base-url <url>', 'the server, with or without /v1', nonEmpty)
+    .option('--api-key <key>', 'key to send', nonEmpty)
+    .option('--model <id>', 'model to ask for (default: the first that it lists)', nonEmpty)
+    .option('--json', 'print one JSON object')
+    .action(async () => {
+      const options = conformance.opts<ConformanceOptions>()
+      await execute(async () => (await import('./conformance.ts')).conformance(options))
+    })
 
   const key = program.command('key').description('make API keys for --api-key-file')
   const create = key

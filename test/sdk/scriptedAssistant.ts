@@ -40,6 +40,7 @@ export function scriptedAssistant(job: GenerateJob): EventBody[][] {
 }
 
 function answerOf({ grammar }: GenerateJob): string {
+  if (grammar?.type === 'json_object') return '{"sunny": true}'
   if (grammar?.type !== 'json_schema') return 'It is sunny, at 21 °C.'
   return JSON.stringify(sampleOf(grammar.schema))
 }
