@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_MODEL } from '../../runtime/hub/defaultModel.ts'
-import { embeddingChecks } from '../sdk/allChecks.ts'
+import { embeddingChecks, generatingChecks } from '../sdk/allChecks.ts'
 import { openaiChecks } from '../sdk/openaiChecks.ts'
 import { runPythonChecks } from '../sdk/pythonChecks.ts'
 import { responsesChecks } from '../sdk/responsesChecks.ts'
@@ -46,6 +46,14 @@ describe('a tiny model of random weights', () => {
   })
   afterAll(() => server.end('SIGKILL'))
   describeClients(() => server, model)
+  describeHelpers(() => server, model, generatingChecks)
+
+  test('helpers of the Python clients', { timeout }, async ({ skip }) => {
+    const openai = await runPythonChecks('openai_helpers', `${server.origin}/v1`, model, '')
+    if (openai === undefined) return skip()
+    expect(openai).toHaveLength(4)
+    expect(await runPythonChecks('anthropic_helpers', server.origin, model)).toHaveLength(3)
+  })
 })
 
 describe('a tiny model that makes embeddings', () => {

@@ -25,7 +25,7 @@ const providerOf = ({ origin }: Target) =>
 const requestOf = (target: Target) => ({
   model: providerOf(target)(target.model),
   prompt: question,
-  maxOutputTokens: 64,
+  maxOutputTokens: 200,
   maxRetries: 0,
 })
 
@@ -44,8 +44,9 @@ function weatherTool() {
   return { asked, tools: { weather } }
 }
 
-/** Two rounds of calls, then text. */
+/** Two rounds of calls, then text. A model of random weights would call until it runs into its limit. */
 const twoRounds = {
+  providerOptions: { local: { parallel_tool_calls: false } },
   stopWhen: isStepCount(3),
   prepareStep: ({ stepNumber }: { stepNumber: number }) => ({
     toolChoice: stepNumber < 2 ? ('required' as const) : ('none' as const),

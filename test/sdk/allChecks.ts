@@ -1,7 +1,7 @@
 import { aiSdkChecks, aiSdkEmbeddingChecks } from './aiSdkChecks.ts'
-import { anthropicChecks } from './anthropicChecks.ts'
+import { anthropicChecks, anthropicRunnerChecks } from './anthropicChecks.ts'
 import { langchainChecks, langchainEmbeddingChecks } from './langchainChecks.ts'
-import { openaiEmbeddingChecks, openaiToolChecks } from './openaiToolChecks.ts'
+import { openaiEmbeddingChecks, openaiRunnerChecks, openaiToolChecks } from './openaiToolChecks.ts'
 import { responsesToolChecks } from './responsesToolChecks.ts'
 import type { SdkCheck } from './sdkCheck.ts'
 
@@ -12,6 +12,12 @@ export const generatingChecks: [client: string, SdkCheck[]][] = [
   ['@anthropic-ai/sdk', anthropicChecks],
   ['Vercel AI SDK', aiSdkChecks],
   ['LangChain.js', langchainChecks],
+]
+
+/** What needs a model that calls tools of its own will. */
+export const runnerChecks: [client: string, SdkCheck[]][] = [
+  ['openai: runner', openaiRunnerChecks],
+  ['@anthropic-ai/sdk: runner', anthropicRunnerChecks],
 ]
 
 /** What each client must be able to do with a model that makes embeddings. */

@@ -26,8 +26,10 @@ def check_tools():
     for streamed in [False, True]:
         history = list(messages)
         for choice in ["any", "any", "none"]:
-            request = {"model": model, "messages": history, "tools": tools, "max_tokens": 100}
+            request = {"model": model, "messages": history, "tools": tools, "max_tokens": 200}
             request["tool_choice"] = {"type": choice}
+            if choice == "any":
+                request["tool_choice"]["disable_parallel_tool_use"] = True
             if streamed:
                 with client.messages.stream(**request) as stream:
                     message = stream.get_final_message()

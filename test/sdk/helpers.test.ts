@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { scriptedModel } from '../../edge/scriptedEngine.ts'
 import { listenScripted } from '../http/nodeServer.ts'
-import { embeddingChecks, generatingChecks } from './allChecks.ts'
+import { embeddingChecks, generatingChecks, runnerChecks } from './allChecks.ts'
 import { scriptedAssistant } from './scriptedAssistant.ts'
 
 let server: Awaited<ReturnType<typeof listenScripted>>
@@ -11,8 +11,6 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-describe.each([...generatingChecks, ...embeddingChecks])('%s', (_, checks) => {
-  test.each(checks)('$name', ({ run }) =>
-    run({ origin: server.origin, model: scriptedModel.id, callsTools: true }),
-  )
+describe.each([...generatingChecks, ...runnerChecks, ...embeddingChecks])('%s', (_, checks) => {
+  test.each(checks)('$name', ({ run }) => run({ origin: server.origin, model: scriptedModel.id }))
 })

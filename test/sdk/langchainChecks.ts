@@ -15,7 +15,9 @@ function chatOf({ origin, model }: Target, useResponsesApi: boolean, fields: obj
     model,
     apiKey: 'EMPTY',
     temperature: 0,
-    maxTokens: 64,
+    maxTokens: 200,
+    // A model of random weights would call until it runs into its limit.
+    modelKwargs: { parallel_tool_calls: false },
     maxRetries: 0,
     useResponsesApi,
     configuration: { baseURL: `${origin}/v1` },
@@ -53,7 +55,8 @@ function checksOver(api: string, useResponsesApi: boolean): SdkCheck[] {
       name: `${api}: a loop over tools, whole and streamed`,
       async run(target) {
         const calling = chatOf(target, useResponsesApi).bindTools([weather], {
-          tool_choice: 'required',
+          // By name: over Responses LangChain leaves 'required' out of its request.
+          tool_choice: 'weather',
           strict: true,
         })
         for (const isStreamed of [false, true]) {

@@ -27,8 +27,12 @@ def check_tools():
     for streamed in [False, True]:
         history = list(messages)
         for tool_choice in ["required", "required", "none"]:
-            request = {"model": model, "messages": history, "tools": tools, "max_tokens": 100}
-            if streamed:
+            request = {"model": model, "messages": history, "tools": tools, "max_tokens": 200}
+            request["parallel_tool_calls"] = False
+            if tool_choice == "none":
+                message = client.chat.completions.create(**request, tool_choice="none")
+                message = message.choices[0].message
+            elif streamed:
                 with client.chat.completions.stream(**request, tool_choice=tool_choice) as stream:
                     message = stream.get_final_completion().choices[0].message
             else:
@@ -55,8 +59,12 @@ def check_responses_tools():
     history = list(messages)
     for tool_choice in ["required", "required", "none"]:
         request = {"model": model, "input": history, "tools": tools, "store": False}
-        with client.responses.stream(**request, tool_choice=tool_choice) as stream:
-            output = stream.get_final_response().output
+        request |= {"parallel_tool_calls": False, "max_output_tokens": 200}
+        if tool_choice == "none":
+            output = client.responses.create(**request, tool_choice="none").output
+        else:
+            with client.responses.stream(**request, tool_choice=tool_choice) as stream:
+                output = stream.get_final_response().output
         calls = [item for item in output if item.type == "function_call"]
         assert bool(calls) == (tool_choice == "required")
         history += output

@@ -27,7 +27,8 @@ export const responsesToolChecks: SdkCheck[] = [
               store: isStored,
               tools: [weather],
               tool_choice,
-              max_output_tokens: 100,
+              parallel_tool_calls: false,
+              max_output_tokens: 200,
             })
             .finalResponse()
           const calls = output.flatMap(item => (item.type === 'function_call' ? [item] : []))

@@ -6,8 +6,6 @@ export interface Target {
   origin: string
   /** Real id of the default model. */
   model: string
-  /** Whether the model calls tools of its own will: two rounds, then an answer. */
-  callsTools?: boolean
 }
 
 /** What an official client must be able to do with any server of ours, whatever the model: shapes and rules, never words. */
@@ -20,7 +18,7 @@ export interface SdkCheck {
 export const forecastSchema = z.object({
   city: z.enum(['Rome', 'Oslo']),
   sunny: z.boolean(),
-  days: z.array(z.enum(['Monday', 'Tuesday'])).max(3),
+  tomorrow: z.object({ sunny: z.boolean() }),
 })
 
 export const weatherSchema = z.object({
