@@ -1,12 +1,12 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import type { GenerateJob, Grammar } from '../edge/engine.ts'
+import type { GenerateJob, Grammar, ToolDefinition } from '../edge/engine.ts'
 import { loadLocalEngine } from '../runtime/engine/createLocalEngine.ts'
 import type { LocalEngine } from '../runtime/engine/localEngine.ts'
 
 /**
- * What a JSON schema costs a model's decoding: the same number of tokens with and without one, in turns. Needs a folder or GGUF
- * file: `node bench/grammar.ts -m PATH`.
+ * What a JSON schema or a forced call costs a model's decoding, with and without jumps over what has no alternative, in turns.
+ * Needs a folder or GGUF file: `node bench/grammar.ts -m PATH`.
  */
 const { values } = parseArgs({
   options: {
@@ -42,67 +42,145 @@ const schema: Grammar = {
   },
 }
 
-async function decode(engine: LocalEngine, grammar: Grammar | undefined, seed: number) {
+/** A call of a tool as agents declare them: forced, and then of properties with long names. */
+const ticket: ToolDefinition = {
+  type: 'function',
+  function: {
+    name: 'create_support_ticket',
+    strict: true,
+    parameters: {
+      type: 'object',
+      properties: {
+        customer_identifier: { type: 'integer', minimum: 1, maximum: 999_999 },
+        problem_description: { type: 'string', maxLength: 60 },
+        affected_component: { enum: ['billing_service', 'billing_portal', 'login_page'] },
+        requires_escalation: { type: 'boolean' },
+      },
+      required: [
+        'customer_identifier',
+        'problem_description',
+        'affected_component',
+        'requires_escalation',
+      ],
+      additionalProperties: false,
+    },
+  },
+}
+
+const list = { kind: 'text' as const, prompts: ['A list of things in a house, as JSON:\n'] }
+const workloads: Record<string, Partial<GenerateJob>> = {
+  plain: { prompt: list, ignoreEos: true },
+  'JSON schema': { prompt: list, grammar: schema },
+  'tool call': {
+    prompt: {
+      kind: 'chat',
+      messages: [{ role: 'user', content: 'Customer 1200 cannot open the page of bills. Help!' }],
+      tools: [ticket],
+      toolChoice: { mode: 'required' },
+      parallelToolCalls: false,
+    },
+  },
+}
+
+interface Run {
+  tokensPerSecond: number
+  stepsPerToken: number
+  /** From the job to the last token. */
+  ms: number
+}
+
+async function decode(
+  engine: LocalEngine,
+  workload: Partial<GenerateJob>,
+  seed: number,
+): Promise<Run> {
   const job: GenerateJob = {
     model: 'default',
-    prompt: { kind: 'text', prompts: ['A list of things in a house, as JSON:\n'] },
+    prompt: list,
     n: 1,
     maxTokens: numTokens,
     sampling: { temperature: 0.7, seed },
     stop: [],
-    ...(grammar ? { grammar } : { ignoreEos: true }),
+    ...workload,
   }
+  const before = engine.stats().steps
+  const started = performance.now()
   const { events } = await engine.submit(job, new AbortController().signal)
   for await (const item of events) {
     for (const event of item) {
-      if (event.kind === 'usage') return (event.completionTokens - 1) / (event.completionMs / 1000)
+      if (event.kind !== 'usage') continue
+      const { completionTokens, completionMs } = event
+      return {
+        tokensPerSecond: (completionTokens - 1) / (completionMs / 1000),
+        stepsPerToken: (engine.stats().steps - before) / completionTokens,
+        ms: performance.now() - started,
+      }
     }
   }
   throw new Error('the run ended without usage')
 }
 
-const engine = await loadLocalEngine({
-  path,
-  id: 'bench',
-  threads: Number(values.threads),
-  maxSeqs: 1,
-  maxBatchedTokens: 128,
-  kvTokens: 2048,
-  prefixCache: true,
-})
-const rates = { plain: [] as number[], schema: [] as number[] }
-await decode(engine, undefined, 0)
-const first = performance.now()
-await decode(engine, schema, 0)
-console.log(`first run with the schema: ${Math.round(performance.now() - first)} ms`)
-/** Longest turns of the event loop. */
-const turns = { plain: 0, schema: 0 }
-let mode: 'plain' | 'schema' = 'plain'
+const load = (jumpAhead: boolean) =>
+  loadLocalEngine({
+    path,
+    id: 'bench',
+    threads: Number(values.threads),
+    backend: 'cpu',
+    maxSeqs: 1,
+    maxBatchedTokens: 128,
+    kvTokens: 2048,
+    prefixCache: true,
+    parsers: { toolCalls: 'hermes' },
+    jumpAhead,
+  })
+const drawing = await load(false)
+const jumping = await load(true)
+const cases = Object.entries(workloads).flatMap(([name, workload]) =>
+  name === 'plain'
+    ? [{ name, workload, engine: drawing, runs: [] as Run[], turnMs: 0 }]
+    : [
+        { name: `${name}, drawn`, workload, engine: drawing, runs: [] as Run[], turnMs: 0 },
+        { name: `${name}, jumping`, workload, engine: jumping, runs: [] as Run[], turnMs: 0 },
+      ],
+)
+for (const { name, engine, workload } of cases) {
+  const first = performance.now()
+  await decode(engine, workload, 0)
+  console.log(`first run, ${name}: ${Math.round(performance.now() - first)} ms`)
+}
+/** Longest turn of the event loop since last looked at. */
+let turnMs = 0
 let last = performance.now()
 const watch = setInterval(() => {
-  turns[mode] = Math.max(turns[mode], performance.now() - last - 1)
+  turnMs = Math.max(turnMs, performance.now() - last - 1)
   last = performance.now()
 }, 1)
 for (let round = 1; round <= numRounds; round++) {
-  mode = 'plain'
-  rates.plain.push(await decode(engine, undefined, round))
-  mode = 'schema'
-  rates.schema.push(await decode(engine, schema, round))
+  for (const measured of cases) {
+    turnMs = 0
+    measured.runs.push(await decode(measured.engine, measured.workload, round))
+    measured.turnMs = Math.max(measured.turnMs, turnMs)
+  }
 }
 clearInterval(watch)
-const median = (list: number[]) => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0
-const [plain, constrained] = [median(rates.plain), median(rates.schema)]
-const { isa, threads } = engine.report.native
+const { isa, threads } = drawing.report.native
 console.log(`${cpus()[0]?.model}, ${isa}, ${threads} threads, Node ${process.version}`)
-console.log(`${path}: ${numTokens} tokens, ${numRounds} rounds in turns, medians`)
-console.log(`plain ${plain.toFixed(1)} tokens/s (${spread(rates.plain)})`)
-console.log(`JSON schema ${constrained.toFixed(1)} tokens/s (${spread(rates.schema)})`)
-const slowdown = (1 - constrained / plain) * 100
-console.log(`slowdown ${slowdown.toFixed(1)} %`)
-console.log(
-  `longest turn of the event loop: ${turns.plain.toFixed(1)} ms plain, ${turns.schema.toFixed(1)} ms with`,
-)
-await engine.dispose()
+console.log(`${path}: ${numTokens} tokens at most, ${numRounds} rounds in turns, medians`)
+const plainRate = median(cases[0]?.runs.map(run => run.tokensPerSecond) ?? [])
+for (const { name, runs, turnMs: longest } of cases) {
+  const rates = runs.map(run => run.tokensPerSecond)
+  const slowdown = (1 - median(rates) / plainRate) * 100
+  console.log(
+    `${name}: ${median(rates).toFixed(1)} tokens/s (${spread(rates)}), slowdown ${slowdown.toFixed(1)} %, ` +
+      `${median(runs.map(run => run.stepsPerToken)).toFixed(2)} steps a token, ` +
+      `${median(runs.map(run => run.ms)).toFixed(0)} ms a run, longest turn ${longest.toFixed(1)} ms`,
+  )
+}
+await Promise.all([drawing.dispose(), jumping.dispose()])
+
+function median(list: number[]): number {
+  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0
+}
 
 function spread(list: number[]): string {
   return `${Math.min(...list).toFixed(1)}-${Math.max(...list).toFixed(1)}`

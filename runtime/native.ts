@@ -261,6 +261,11 @@ export interface SampleBatch {
   positions: Int32Array
   /** [S * ceil(V / 32)] bit set = allowed, for the rows whose flag in `masked` [S] is 1; other rows are ignored. */
   masks?: { words: Uint32Array; masked: Uint8Array }
+  /**
+   * Tokens known to come after the drawn one, which the slot takes as if it had drawn them too: those of item i are
+   * `tokens[start[i]]` .. `tokens[start[i+1]-1]`, `start` is [S + 1]. An item that draws nothing takes none.
+   */
+  following?: { start: Int32Array; tokens: Int32Array }
 }
 
 /** `logprobs` are of the raw model distribution (before penalties, bias and temperature), natural log. */

@@ -133,6 +133,31 @@ describe.each(['reference', 'cpu'] as const)('a model of the %s backend', backen
     expect((await model.sample(one(slot, 2))).tokens).not.toEqual(ints(2))
   })
 
+  it('takes tokens that follow the drawn one as drawn, unless the call is refused', async () => {
+    const slot = model.openSlot(slotOptions({ presencePenalty: 100 }))
+    const other = model.openSlot(slotOptions())
+    await model.forward(prompt([1]))
+    const both = { rows: ints(0, 0), slots: ints(other, slot), positions: ints(1, 1) }
+    for (const following of [
+      { start: ints(0, 0), tokens: ints() },
+      { start: ints(1, 1, 1), tokens: ints(3) },
+      { start: ints(0, 2, 1), tokens: ints(3) },
+      { start: ints(0, 0, 1), tokens: ints(3, 4) },
+      { start: ints(0, 0, 1), tokens: ints(cycleVocab) },
+    ]) {
+      await expect(model.sample({ ...both, following })).rejects.toMatchObject({
+        code: 'invalid_batch',
+      })
+    }
+    const following = { start: ints(0, 0, 2), tokens: ints(4, 3) }
+    expect((await model.sample({ ...both, following })).tokens).toEqual(ints(2, 2))
+    // The last sample of the slot is 3, that of the other 2; 4 is penalized as well as 2.
+    await model.forward(prompt([-(slot + 1)], { from: 3 }))
+    expect((await model.sample(one(slot, 4))).tokens).not.toEqual(ints(4))
+    await model.forward(prompt([-(other + 1)], { from: 1 }))
+    expect((await model.sample(one(other, 2))).tokens).toEqual(ints(3))
+  })
+
   it('penalizes what would repeat a run, unless a breaker ends it', async () => {
     await model.forward(prompt([1]))
     const draw = async (breakers: Int32Array) => {

@@ -112,6 +112,10 @@ SampleBatch readSampleBatch(const Argument& batch) {
     result.maskWords = toVector<uint32_t>(property(masks, "words"));
     result.masked = toVector<uint8_t>(property(masks, "masked"));
   }
+  if (const Argument following = property(batch, "following"); !following.isAbsent()) {
+    result.followingStart = toVector<int32_t>(property(following, "start"));
+    result.following = toVector<int32_t>(property(following, "tokens"));
+  }
   return result;
 }
 

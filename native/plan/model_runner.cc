@@ -107,6 +107,7 @@ void ModelRunner::checkSample(const SampleBatch& batch) {
     requireLength("masks.masked", batch.masked.size(), items);
     requireLength("masks.words", batch.maskWords.size(), items * ((vocab_ + 31) / 32));
   }
+  if (!batch.followingStart.empty() || !batch.following.empty()) checkFollowing(batch);
   checkRows(batch.rows);
   std::vector<bool> named(slots_.size());
   for (size_t i = 0; i < items; ++i) {
@@ -116,6 +117,17 @@ void ModelRunner::checkSample(const SampleBatch& batch) {
     if (batch.positions[i] < 0)
       throw Error("invalid_batch", format("positions[%zu] is %d: must be 0 or more", i, batch.positions[i]));
   }
+}
+
+void ModelRunner::checkFollowing(const SampleBatch& batch) const {
+  const std::vector<int32_t>& start = batch.followingStart;
+  requireLength("following.start", start.size(), batch.slots.size() + 1);
+  if (start.front() != 0 || !std::is_sorted(start.begin(), start.end()))
+    throw Error("invalid_batch", "following.start must begin with 0 and not fall");
+  requireLength("following.tokens", batch.following.size(), static_cast<size_t>(start.back()));
+  for (size_t i = 0; i < batch.following.size(); ++i)
+    if (batch.following[i] < 0 || batch.following[i] >= vocab_)
+      throw Error("invalid_batch", format("following.tokens[%zu] is %d: must be in 0..%d", i, batch.following[i], vocab_ - 1));
 }
 
 SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<bool>& interrupt) try {
@@ -138,7 +150,10 @@ SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<boo
     OpenSlot& open = *slots_[batch.slots[i]];
     open.sampleError.reset();
     open.drewNothing = result.tokens[i] < 0;
-    if (!open.drewNothing) open.slot.record(result.tokens[i]);
+    if (open.drewNothing) continue;
+    open.slot.record(result.tokens[i]);
+    if (batch.followingStart.empty()) continue;
+    for (int32_t k = batch.followingStart[i]; k < batch.followingStart[i + 1]; ++k) open.slot.record(batch.following[k]);
   }
   return result;
 } catch (const Error& error) {

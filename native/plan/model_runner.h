@@ -21,6 +21,8 @@ struct SampleBatch {
   std::vector<int32_t> rows, slots, positions;  // [S]
   std::vector<uint32_t> maskWords;              // [S * ceil(vocab / 32)], or empty
   std::vector<uint8_t> masked;                  // [S], or empty
+  std::vector<int32_t> followingStart;          // [S + 1], or empty
+  std::vector<int32_t> following;
 };
 
 // ScoreBatch of runtime/native.ts.
@@ -75,6 +77,7 @@ class ModelRunner {
   OpenSlot& openSlotAt(int slot, const char* field, size_t index);
   void resolveSlotTokens(Batch& batch);
   void checkSample(const SampleBatch& batch);
+  void checkFollowing(const SampleBatch& batch) const;
 
   const Plan plan_;
   const BackendOptions options_;

@@ -59,6 +59,8 @@ export interface LocalEngineLoadOptions {
   poisonKv?: boolean
   /** For tests: 1 waits for each step. */
   depth?: 1 | 2
+  /** For benchmarks: off draws text that a grammar leaves no choice about. */
+  jumpAhead?: boolean
 }
 
 const defaultMaxWaiting = 256
@@ -124,6 +126,7 @@ export async function loadModelEngine(
       scheduler,
       ...(options.seed !== undefined && { seed: options.seed }),
       ...(options.depth && { depth: options.depth }),
+      ...(options.jumpAhead !== undefined && { jumpAhead: options.jumpAhead }),
     },
     text,
     native,

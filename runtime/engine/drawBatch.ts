@@ -1,3 +1,4 @@
+import { setBit } from '../grammar/bits.ts'
 import type { SampleBatch, SampleResult } from '../native.ts'
 import type { Sequence } from './sequence.ts'
 import type { StepPlan } from './stepPlan.ts'
@@ -23,21 +24,35 @@ export async function prepareDraw({ sampled }: StepPlan): Promise<void> {
 }
 
 /**
- * What a step draws, with the masks of constrained rows. To be called when the results of all earlier steps have been taken, since
- * masks depend on them; sequences that have ended by then draw nothing.
+ * What a step draws, with the masks of constrained rows. To be called once, when the results of all earlier steps have been taken,
+ * since masks depend on them; sequences that have ended by then draw nothing. A sequence whose next tokens are certain takes
+ * them here: the first is drawn, so that the slot's rules hold for it, and the next step computes the rest as it does a prompt.
  */
-export function drawBatch({ sample, sampled }: StepPlan, vocabSize: number): DrawBatch {
+export function drawBatch({ sample, sampled, forced }: StepPlan, vocabSize: number): DrawBatch {
   const planRows = sampled.flatMap(({ state }, row) => (state === 'finished' ? [] : [row]))
   const pick = (values: Int32Array) => Int32Array.from(planRows, row => values[row] ?? -1)
   const { rows, slots, positions } = sample
   const numWords = Math.ceil(vocabSize / 32)
   const words = new Uint32Array(planRows.length * numWords)
   const masked = new Uint8Array(planRows.length)
+  const start = new Int32Array(planRows.length + 1)
+  const following: number[] = []
   for (const [i, row] of planRows.entries()) {
+    start[i + 1] = following.length
     const sequence = sampled[row]
     if (sequence?.options.constraint === undefined) continue
     const mask = words.subarray(i * numWords, (i + 1) * numWords)
-    masked[i] = sequence.options.constraint.fill(mask, remainingTokens(sequence)) ? 1 : 0
+    const [first, ...rest] = sequence.forcedTokens()
+    if (first === undefined || rest.length === 0) {
+      masked[i] = sequence.options.constraint.fill(mask, remainingTokens(sequence)) ? 1 : 0
+      continue
+    }
+    setBit(mask, first)
+    masked[i] = 1
+    following.push(...rest)
+    start[i + 1] = following.length
+    sequence.force([first, ...rest])
+    forced.add(sequence)
   }
   return {
     sample: {
@@ -45,6 +60,9 @@ export function drawBatch({ sample, sampled }: StepPlan, vocabSize: number): Dra
       slots: pick(slots),
       positions: pick(positions),
       ...(masked.includes(1) && { masks: { words, masked } }),
+      ...(following.length > 0 && {
+        following: { start, tokens: Int32Array.from(following) },
+      }),
     },
     planRows,
   }

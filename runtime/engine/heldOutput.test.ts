@@ -1,36 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import type { ChatPrompt, GenerateEvent, GenerateJob, ToolDefinition } from '../../edge/engine.ts'
-import { collectEvents, fakeEngine, fakeText } from '../../test/support/fakeEngine.ts'
-import { TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
-import { outputReading } from './outputReading.ts'
+import { controls, encode, reading, text, vocabSize } from '../../test/support/asciiText.ts'
+import { collectEvents, fakeEngine } from '../../test/support/fakeEngine.ts'
 import { bannedOpeners } from './outputRules.ts'
 
-/** Ids below 128 are ASCII characters, but for 0, which ends a text; then come control tokens. The fake model draws at random. */
-const controls = ['<tool_call>', '</tool_call>', '<think>', '</think>']
-const vocabSize = 128 + controls.length
-const pieces = (() => {
-  const builder = new TokenPiecesBuilder(vocabSize)
-  builder.addText('</s>', tokenFlag.special)
-  for (let id = 1; id < 128; id++) builder.addText(String.fromCharCode(id), 0)
-  for (const control of controls) builder.addText(control, tokenFlag.special)
-  return builder.build('keep')
-})()
-
-function encode(text: string): number[] {
-  return text.split(/(<\/?tool_call>|<\/?think>)/).flatMap(part => {
-    const control = controls.indexOf(part)
-    return control < 0 ? Array.from(part, c => c.charCodeAt(0)) : [128 + control]
-  })
-}
-
-const text = fakeText(pieces, prompt => {
-  const whole = prompt.kind === 'text' ? prompt.text : prompt.messages.at(-1)?.content
-  return Int32Array.from(encode(typeof whole === 'string' ? whole : ''))
-})
-const reading = await outputReading(
-  { templates: ['<think> <tool_call>'], tokenIds: async names => names.map(n => encode(n)[0]) },
-  {},
-)
 const { engine } = fakeEngine(text, { reading, maxModelLen: 600, vocabSize })
 afterAll(() => engine.dispose())
 

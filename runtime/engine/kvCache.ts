@@ -39,12 +39,13 @@ export class KvCache {
   }
 
   /**
-   * The pages a sequence would find. At least one token is left to compute, for its logits; prompts to score need those of
-   * every token.
+   * The pages a sequence would find. At least one token is left to compute, for its logits, and all whose logits score
+   * the next.
    */
   findPrefix(sequence: Sequence): PrefixHit {
-    return this.#cachesPrefixes && sequence.options.promptLogprobs === undefined
-      ? this.#cache.find(sequence.tokens, sequence.length - 1, sequence.keys)
+    const limit = Math.min(sequence.length - 1, sequence.scored)
+    return this.#cachesPrefixes
+      ? this.#cache.find(sequence.tokens, limit, sequence.keys)
       : { tokens: 0, tables: this.#groups.map(() => []) }
   }
 

@@ -78,6 +78,8 @@ function scoreBatch({ score }: StepPlan) {
   return {
     rows: Int32Array.from(score, s => s.row),
     tokens: Int32Array.from(score, s => s.sequence.tokens[s.position] ?? 0),
-    top: Math.max(...score.map(s => s.sequence.options.promptLogprobs ?? 0)),
+    top: Math.max(
+      ...score.map(({ sequence: { options } }) => options.promptLogprobs ?? options.logprobs ?? 0),
+    ),
   }
 }

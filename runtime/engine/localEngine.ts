@@ -15,7 +15,7 @@ import {
 } from '../../edge/engine.ts'
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import { checkModalities } from '../media/checkModalities.ts'
-import type { NativeModel, ScoreResult } from '../native.ts'
+import type { NativeModel } from '../native.ts'
 import { EngineService, type EngineStats } from './engineService.ts'
 import type { EngineText } from './engineText.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -29,9 +29,10 @@ import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
 import { slotOptions } from './slotOptions.ts'
+import { StepLogprobs } from './stepLogprobs.ts'
 import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
-import { tokenLogprob, unscoredToken } from './tokenLogprob.ts'
+import { unscoredToken } from './tokenLogprob.ts'
 import { validateJob } from './validateJob.ts'
 
 /** What a start message or a benchmark says about a loaded model. */
@@ -54,6 +55,8 @@ export interface LocalEngineOptions {
   seed?: number
   /** Steps planned ahead of results; 1 waits for each (tests). Default 2. */
   depth?: 1 | 2
+  /** Take text that a grammar leaves no choice about without drawing it; off to compare. Default true. */
+  jumpAhead?: boolean
   /** How long a reader may lag; default 60 s. */
   stallMs?: number
 }
@@ -91,8 +94,12 @@ export class LocalEngine implements ManagedEngine {
     this.#scheduler = new Scheduler(options.scheduler, native)
     this.#service = new EngineService(options.info, this.#scheduler, options.scheduler.maxSequences)
     const { vocabSize } = options.info
-    this.#constraints = new OutputConstraints(text, options.reading, vocabSize, this.#stopIds)
-    const { depth = 2 } = options
+    const { depth = 2, jumpAhead = true } = options
+    this.#constraints = new OutputConstraints(text, options.reading, {
+      vocabSize,
+      stopIds: this.#stopIds,
+      jumpAhead,
+    })
     this.#steps = new StepLoop(
       native,
       this.#scheduler,
@@ -288,6 +295,7 @@ export class LocalEngine implements ManagedEngine {
       stopIds: job.ignoreEos ? noIds : this.#stopIds,
       slot: { ...slot, choice },
       ...(job.promptLogprobs && { promptLogprobs: top }),
+      ...(job.logprobs && { logprobs: top }),
       ...(constrain && { constraint: constrain() }),
       cacheSalt: job.cacheSalt ?? '',
       ...(job.owner !== undefined && { owner: job.owner }),
@@ -300,9 +308,12 @@ export class LocalEngine implements ManagedEngine {
     this.#steps.start()
   }
 
-  #takeResults(plan: StepPlan, { sampled, scored }: StepResult, ms: number, now: number): void {
-    if (scored !== undefined) this.#takeScores(plan, scored)
-    this.#scheduler.apply(plan.id, sampled.tokens, ms, now, (sequence, token, row) => {
+  #takeResults(plan: StepPlan, result: StepResult, ms: number, now: number): void {
+    const logprobs = new StepLogprobs(plan, result, this.#bytesOf)
+    for (const [sequence, prompt] of logprobs.prompts()) {
+      this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, prompt)
+    }
+    this.#scheduler.apply(plan.id, result.sampled.tokens, ms, now, (sequence, token, row) => {
       const job = this.#jobOf.get(sequence)
       if (job === undefined) return
       if (token < 0 && row >= 0) {
@@ -311,28 +322,13 @@ export class LocalEngine implements ManagedEngine {
         this.#endWithError(job, { kind: 'internal', message })
         return
       }
-      const top = job.job.logprobs?.top
-      const logprob =
-        top === undefined || row < 0
-          ? undefined
-          : tokenLogprob(this.#bytesOf, token, sampled, row, top)
+      const logprob = token < 0 ? undefined : logprobs.ofDelivered(sequence, row)
       const reason = job.takeToken(sequence, token, logprob, now)
       if (reason === undefined) return
       this.#service.completed(reason)
       this.#scheduler.finish(sequence)
     })
     for (const job of this.#jobs) this.#afterStep(job, now)
-  }
-
-  #takeScores(plan: StepPlan, scored: ScoreResult): void {
-    const bySequence = Map.groupBy(plan.score.entries(), ([, { sequence }]) => sequence)
-    for (const [sequence, entries] of bySequence) {
-      const logprobs = entries.map(([i, { position }]) => {
-        const top = sequence.options.promptLogprobs ?? 0
-        return tokenLogprob(this.#bytesOf, sequence.tokens[position] ?? -1, scored, i, top)
-      })
-      this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, logprobs)
-    }
   }
 
   /** Sends what the step made, and ends or pauses the job. */

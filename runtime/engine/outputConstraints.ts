@@ -22,6 +22,14 @@ export interface HeldTo {
   breakers: Int32Array
 }
 
+export interface OutputLimits {
+  vocabSize: number
+  /** Tokens that end an output. */
+  stopIds: ReadonlySet<number>
+  /** Text that a grammar leaves no choice about is not drawn. */
+  jumpAhead: boolean
+}
+
 /** Turns grammars, tool choices and budgets of jobs into what bounds the drawing of tokens. */
 export class OutputConstraints {
   readonly #text: EngineText
@@ -31,18 +39,18 @@ export class OutputConstraints {
   readonly #grammars: GrammarService
   readonly #tokens: OutputTokens
 
-  /** @param stopIds tokens that end an output */
   constructor(
     text: EngineText,
     reading: OutputReading,
-    vocabSize: number,
-    stopIds: ReadonlySet<number>,
+    { vocabSize, stopIds, jumpAhead }: OutputLimits,
   ) {
     this.#text = text
     this.#reading = reading
     this.#vocabSize = vocabSize
     this.#stopIds = stopIds
-    this.#grammars = new GrammarService(text.pieces, vocabSize)
+    const encode = (forced: string) =>
+      text.promptTokens({ kind: 'text', text: forced, addSpecialTokens: false })
+    this.#grammars = new GrammarService(text.pieces, vocabSize, jumpAhead ? encode : undefined)
     this.#tokens = {
       reading,
       isSpecial: id => text.isSpecial(id),
@@ -64,6 +72,11 @@ export class OutputConstraints {
       banned: bannedOpeners(job, this.#tokens),
       breakers: await this.#dryBreakers(job, signal),
     }
+  }
+
+  /** Makes what all grammars need, on another thread. */
+  warmUp(): Promise<void> {
+    return this.#grammars.warmUp()
   }
 
   close(): Promise<void> {

@@ -57,6 +57,7 @@ class FakeConstraint implements TokenConstraint {
   readonly #seed: number
   #state: number
   #allowed: Set<number> | undefined
+  #forced: number[] = []
 
   constructor(seed: number) {
     this.#seed = seed
@@ -64,6 +65,13 @@ class FakeConstraint implements TokenConstraint {
   }
 
   async prepare(): Promise<void> {}
+
+  forced(remaining: number): readonly number[] {
+    const random = seeded(this.#state ^ 0x5bd1e995)
+    const length = random(4) === 0 ? Math.min(2 + random(12), remaining - 1) : 0
+    this.#forced = length < 2 ? [] : Array.from({ length }, () => 1 + random(fakeVocabSize - 1))
+    return [...this.#forced]
+  }
 
   fill(words: Uint32Array): boolean {
     const random = seeded(this.#state)
@@ -77,7 +85,10 @@ class FakeConstraint implements TokenConstraint {
   }
 
   accept(token: number): void {
-    if (this.#allowed?.has(token) === false) throw new Error(`token ${token} was not allowed`)
+    const forced = this.#forced.shift()
+    if (forced !== undefined && forced !== token) throw new Error(`${token} was not ${forced}`)
+    if (forced === undefined && this.#allowed?.has(token) === false)
+      throw new Error(`token ${token} was not allowed`)
     this.#allowed = new Set()
     this.#state = this.#state * 31 + token + this.#seed
   }
@@ -89,9 +100,10 @@ class Harness {
   readonly scheduler: Scheduler
   readonly tracked = new Map<Sequence, Tracked>()
   readonly scored = new Map<Sequence, number[]>()
-  readonly startOrder: Sequence[] = []
+  /** Tokens reported that were not drawn. */
+  numForced = 0
   readonly #groups: readonly KvGroup[]
-  readonly #inFlight: StepPlan[] = []
+  readonly #inFlight: { plan: StepPlan; draw: () => void }[] = []
   stepMs = (plan: StepPlan) => 5 + plan.numPrefillTokens
 
   constructor(options: SchedulerOptions) {
@@ -128,26 +140,34 @@ class Harness {
 
   /** Plans as far ahead as allowed, then takes one result. @returns false when nothing ran */
   turn(depth: number): boolean {
+    this.#inFlight[0]?.draw()
     while (this.#inFlight.length < depth) {
       const plan = this.scheduler.plan(this.now)
       if (plan === null) break
-      this.model.launch(plan)
-      this.#inFlight.push(structuredCloneArrays(plan))
+      const draw = this.model.launch(plan)
+      this.#inFlight.push({ plan: structuredCloneArrays(plan), draw })
+      if (this.#inFlight.length === 1) draw()
       for (const { sequence, position } of plan.score) {
         const positions = this.scored.get(sequence) ?? []
         this.scored.set(sequence, [...positions, position])
       }
       this.#check()
     }
-    const plan = this.#inFlight.shift()
+    const { plan } = this.#inFlight.shift() ?? {}
     if (plan === undefined) return false
     const tokens = this.model.complete()
     const ms = this.stepMs(plan)
     this.now += ms
-    this.scheduler.apply(plan.id, tokens, ms, this.now, (sequence, token) => {
+    this.scheduler.apply(plan.id, tokens, ms, this.now, (sequence, token, row) => {
       const tracked = this.tracked.get(sequence)
       if (token >= 0) tracked?.drawn.push(token)
       else expect(sequence.options.maxLength).toBe(sequence.promptLength)
+      if (token >= 0 && row < 0) {
+        this.numForced++
+        const position = sequence.delivered - 1
+        const isScored = plan.score.some(s => s.sequence === sequence && s.position === position)
+        expect(isScored).toBe(sequence.options.logprobs !== undefined)
+      }
       if (token === tracked?.stopAt) this.scheduler.finish(sequence)
     })
     this.#check()
@@ -156,7 +176,7 @@ class Harness {
 
   #check(): void {
     this.scheduler.checkInvariants()
-    for (const plan of this.#inFlight) {
+    for (const { plan } of this.#inFlight) {
       for (const table of plan.batch.pageTables) {
         for (const page of table.pages) {
           if (page >= 0 && this.scheduler.pool.refCount(page) === 0) {
@@ -187,7 +207,7 @@ function raise(message: string): never {
   throw new Error(message)
 }
 
-function runMix(seed: number): Scheduler['counters'] {
+function runMix(seed: number): Scheduler['counters'] & { forced: number } {
   const random = seeded(seed)
   const groups = layouts[random(layouts.length)] ?? raise('no layout')
   const depth = 1 + random(2)
@@ -230,6 +250,7 @@ function runMix(seed: number): Scheduler['counters'] {
         cacheSalt: random(4) === 0 ? 'b' : 'a',
         ...(owner > 0 && { owner: `owner ${owner}` }),
         ...(random(6) === 0 && { promptLogprobs: 0 }),
+        ...(random(4) === 0 && { logprobs: 0 }),
       })),
       random(5) === 0 ? random(3) - 1 : 0,
       random(3) === 0 ? 1 + random(fakeVocabSize - 1) : -1,
@@ -261,10 +282,14 @@ function runMix(seed: number): Scheduler['counters'] {
   }
   h.expectDone()
   for (const [sequence, positions] of h.scored) {
+    const ofPrompt = positions.filter(position => position < sequence.promptLength)
     const expected = Array.from({ length: sequence.promptLength - 1 }, (_, i) => i + 1)
-    if (!h.tracked.get(sequence)?.aborted) expect(positions).toEqual(expected)
+    // The first choice of a prompt scores it for all.
+    const isScored = sequence.options.promptLogprobs !== undefined && ofPrompt.length > 0
+    if (!h.tracked.get(sequence)?.aborted) expect(ofPrompt).toEqual(isScored ? expected : [])
+    expect(new Set(positions).size).toBe(positions.length)
   }
-  return h.scheduler.counters
+  return { ...h.scheduler.counters, forced: h.numForced }
 }
 
 /** 10 s a 3000. */
@@ -272,13 +297,14 @@ const numMixes = process.env.MISTRALRS_TEST_FULL === '1' ? 20_000 : 1000
 
 describe('scheduler', () => {
   it('serves random mixes as if each request were alone', () => {
-    const sums = { steps: 0, preemptions: 0, cachedTokens: 0 }
+    const sums = { steps: 0, preemptions: 0, cachedTokens: 0, forced: 0 }
     for (let seed = 0; seed < numMixes; seed++) {
       try {
         const counters = runMix(seed)
         sums.steps += counters.steps
         sums.preemptions += counters.preemptions
         sums.cachedTokens += counters.cachedTokens
+        sums.forced += counters.forced
       } catch (cause) {
         throw new Error(`mix ${seed}`, { cause })
       }
@@ -287,6 +313,7 @@ describe('scheduler', () => {
     expect(sums.steps).toBeGreaterThan(20 * numMixes)
     expect(sums.preemptions).toBeGreaterThan(numMixes / 3)
     expect(sums.cachedTokens).toBeGreaterThan(4 * numMixes)
+    expect(sums.forced).toBeGreaterThan(4 * numMixes)
   }, 300_000)
 })
 

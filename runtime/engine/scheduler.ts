@@ -185,9 +185,10 @@ export class Scheduler {
    * Takes the results of the oldest step under way.
    * @param tokens one for each sampled row
    * @param ms measured length of the step
-   * @param onToken called for each token that counts, in row order, with the row; `finishReason` is set and the sequence
-   *   finished when it was the last. A token of -1 says that none could be drawn, and ends the sequence; a sequence that
-   *   was to draw nothing reports its end with token and row -1 and `length`. May call `finish`.
+   * @param onToken called for each token that counts, in the order of its sequence, with the row it was drawn in or -1 for one
+   *   that was known before; `finishReason` is set and the sequence finished when it was the last. A token of -1 says that
+   *   none could be drawn, and ends the sequence; a sequence that was to draw nothing reports its end with token and row -1
+   *   and `length`. May call `finish`.
    */
   apply(
     stepId: number,
@@ -200,19 +201,25 @@ export class Scheduler {
     if (record?.id !== stepId) throw new Error(`step ${stepId} is not the oldest under way`)
     this.#stepsDone++
     this.stepTime.record(ms, record.numDecodeRows, record.numPrefillTokens)
-    for (const { sequence, end } of record.computed) {
-      sequence.computed = Math.max(sequence.computed, end)
-    }
     this.#kv.enter(record.filled)
+    for (const { sequence, end, known } of record.computed) {
+      sequence.computed = Math.max(sequence.computed, end)
+      while (!isFinished(sequence) && sequence.delivered < known) {
+        this.#generatedTokens++
+        onToken(sequence, sequence.tokens[sequence.delivered++] ?? -1, -1)
+      }
+    }
     for (const [row, sequence] of record.sampled.entries()) {
-      sequence.pending--
+      const isForced = record.forced.has(sequence)
+      if (!isForced) sequence.pending--
       if (isFinished(sequence)) continue
       const token = tokens[row] ?? -1
       if (token >= 0) {
-        sequence.append(token)
+        if (isForced) sequence.delivered++
+        else sequence.append(token)
         this.#generatedTokens++
         if (sequence.options.stopIds.has(token)) sequence.finishReason = 'stop'
-        else if (sequence.length >= sequence.options.maxLength) sequence.finishReason = 'length'
+        else if (sequence.delivered >= sequence.options.maxLength) sequence.finishReason = 'length'
       }
       if (token < 0 || sequence.finishReason !== null) this.finish(sequence)
       onToken(sequence, token, row)
@@ -233,7 +240,9 @@ export class Scheduler {
   /** Forgets steps that will never report (the executor failed). Pages of finished sequences become free. */
   dropInFlight(): void {
     for (const record of this.#inFlight) {
-      for (const sequence of record.sampled) sequence.pending--
+      for (const sequence of record.sampled) {
+        if (!record.forced.has(sequence)) sequence.pending--
+      }
       this.#kv.stepDone(record.id)
     }
     this.#inFlight.length = 0
@@ -279,9 +288,9 @@ export class Scheduler {
     return chunks
   }
 
-  /** Scored prompts want a logit row per token, beside one row for every running sequence. */
+  /** Tokens to score want a logit row each, beside one row for every running sequence. */
   #limitToLogitRows(sequence: Sequence, chunk: number, draft: StepDraft): number {
-    if (sequence.options.promptLogprobs === undefined) return chunk
+    if (sequence.scored >= sequence.length - 1) return chunk
     const room = this.#options.maxLogitRows - draft.numLogitRows - (this.numRunning - 1)
     const unscored = Math.max(0, sequence.scored - sequence.planned)
     return Math.max(1, Math.min(chunk, unscored + room - 1))

@@ -12,6 +12,8 @@ export interface SequenceOptions {
   slot: SlotOptions
   /** Report log-probabilities of the prompt's own tokens with this many alternatives. */
   promptLogprobs?: number
+  /** Report log-probabilities of generated tokens with this many alternatives. */
+  logprobs?: number
   /** Follows this sequence alone. */
   constraint?: TokenConstraint
   /** The result at the last prompt token is wanted, and nothing is drawn (embeddings). */
@@ -52,8 +54,10 @@ export class Sequence {
   /** Most tokens ever computed by steps that have run (progress), and those the prefix cache gave at the first start. */
   computed = 0
   cachedTokens = 0
-  /** Prompt tokens already scored (prompt log-probabilities). */
-  scored = 0
+  /** From this position on, rows whose next token is known are still to be scored. */
+  scored: number
+  /** Tokens that count: the prompt, and what was generated and reported. */
+  delivered: number
   /** Last step that uses its pages, -1 for none. */
   lastStep = -1
   startedMs = -1
@@ -75,6 +79,8 @@ export class Sequence {
     this.tokens = new Int32Array(options.prompt.length + 64)
     this.tokens.set(options.prompt)
     this.length = options.prompt.length
+    this.delivered = options.prompt.length
+    this.scored = options.promptLogprobs === undefined ? options.prompt.length - 1 : 0
     this.keys = pageKeysFor(groups, options.cacheSalt)
     this.tables = groups.map(() => [])
   }
@@ -85,7 +91,7 @@ export class Sequence {
   }
 
   get numGenerated(): number {
-    return this.length - this.promptLength
+    return this.delivered - this.promptLength
   }
 
   /**
@@ -99,7 +105,34 @@ export class Sequence {
       : this.totalLength - this.planned
   }
 
+  /** Takes the token that was drawn. */
   append(token: number): void {
+    this.#push(token)
+    this.scored = this.length - 1
+    this.delivered = this.length
+  }
+
+  /**
+   * Tokens that the next sample and those after it must be; none where the model has a choice, where no step may be told any
+   * more, or where the request has its own say in one of them.
+   */
+  forcedTokens(): readonly number[] {
+    const { constraint, maxLength, stopIds, slot } = this.options
+    const isNext = this.pending === 1 && this.planned <= this.length
+    const forced = isNext ? (constraint?.forced(maxLength - this.length) ?? []) : []
+    const isFree = forced.some(id => stopIds.has(id) || slot.biasIds?.includes(id))
+    return isFree ? [] : forced
+  }
+
+  /** Takes the tokens that the pending sample and those after it will be. The first is reported as drawn, in its step. */
+  force(tokens: readonly number[]): void {
+    const drawn = this.length
+    this.pending--
+    for (const token of tokens) this.#push(token)
+    this.scored = this.options.logprobs === undefined ? this.length - 1 : drawn
+  }
+
+  #push(token: number): void {
     if (this.length === this.tokens.length) {
       const grown = new Int32Array(this.tokens.length * 2)
       grown.set(this.tokens)

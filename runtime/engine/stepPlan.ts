@@ -10,7 +10,9 @@ export interface StepPlan {
   sample: SampleBatch
   /** The sequence of each sampled row. */
   sampled: Sequence[]
-  /** Prompt tokens to score: `row` is a logit row, `position` that of the token. */
+  /** Those of them that must draw a certain token, and others after it; known when the step is drawn. */
+  forced: Set<Sequence>
+  /** Tokens known before they are computed (of prompts, or forced) to score: `row` is a logit row, `position` that of the token. */
   score: { sequence: Sequence; row: number; position: number }[]
   copies: { from: number[]; to: number[] }
   /** Results to read as they are: `row` is a logit row. */
@@ -27,7 +29,10 @@ export interface StepRecord {
   sampled: Sequence[]
   numDecodeRows: number
   numPrefillTokens: number
-  computed: { sequence: Sequence; end: number }[]
+  /** `known`: tokens known then, up to the one that the last of the row's logits predict. */
+  computed: { sequence: Sequence; end: number; known: number }[]
+  /** Those of `sampled` whose tokens were known before they were drawn. */
+  forced: Set<Sequence>
   /** Sequences that wanted their prompt computed and nothing drawn. */
   prefilled: Sequence[]
   filled: FilledPage[]
@@ -53,6 +58,7 @@ export class StepDraft {
       numDecodeRows: 0,
       numPrefillTokens: 0,
       computed: [],
+      forced: new Set(),
       prefilled: [],
       filled: [],
     }
@@ -74,7 +80,7 @@ export class StepDraft {
     const firstRow = this.#builder.numTokens
     this.#builder.addSequence(sequence, from, end)
     this.#addScoreRows(sequence, from, end, firstRow)
-    this.record.computed.push({ sequence, end })
+    this.record.computed.push({ sequence, end, known: Math.min(end + 1, sequence.length) })
     if (sequence.options.pooled && end === sequence.promptLength) {
       this.#pooled.push({ sequence, row: this.#builder.addLogitRow(this.#builder.numTokens - 1) })
     }
@@ -91,7 +97,7 @@ export class StepDraft {
   }
 
   plan(expectedMs: number): StepPlan {
-    const { id, sampled, numDecodeRows, numPrefillTokens } = this.record
+    const { id, sampled, forced, numDecodeRows, numPrefillTokens } = this.record
     return {
       id,
       batch: this.#builder.batch(),
@@ -101,6 +107,7 @@ export class StepDraft {
         positions: Int32Array.from(this.#samplePositions),
       },
       sampled,
+      forced,
       score: this.#score,
       copies: this.copies,
       pooled: this.#pooled,
@@ -111,9 +118,8 @@ export class StepDraft {
   }
 
   #addScoreRows(sequence: Sequence, from: number, end: number, firstRow: number): void {
-    if (sequence.options.promptLogprobs === undefined) return
     // Position 0 has no logits before it; row p scores the token at p + 1.
-    for (let p = Math.max(from, sequence.scored); p < end && p + 1 < sequence.promptLength; p++) {
+    for (let p = Math.max(from, sequence.scored); p < end && p + 1 < sequence.length; p++) {
       const row = this.#builder.addLogitRow(firstRow + p - from)
       this.#score.push({ sequence, row, position: p + 1 })
       sequence.scored = p + 1

@@ -16,6 +16,10 @@ export class GrammarConstraint implements TokenConstraint {
     return this.#matcher.prepare(remaining)
   }
 
+  forced(): readonly number[] {
+    return this.#matcher.forced
+  }
+
   fill(words: Uint32Array, remaining: number): boolean {
     this.#matcher.fill(words, remaining, this.#endIds)
     return true

@@ -1,5 +1,7 @@
 import type { Automaton } from './automaton.ts'
 import { setBit } from './bits.ts'
+import { forcedRun } from './forcedRun.ts'
+import type { JumpAhead } from './jumpAhead.ts'
 import { MatchGraph, type MatchState } from './matchState.ts'
 import { TokenMasks } from './tokenMasks.ts'
 import type { TokenTrie } from './tokenTrie.ts'
@@ -9,6 +11,8 @@ export interface MatchVocabulary {
   trie: TokenTrie
   vocabSize: number
   tokenBytes(id: number): Uint8Array
+  /** Absent: every token is drawn. */
+  jumpAhead?: JumpAhead
 }
 
 /** A grammar ready for use with a vocabulary; its matchers share what they learn about it. */
@@ -28,6 +32,7 @@ export class CompiledGrammar {
 export class GrammarMatcher {
   readonly #grammar: CompiledGrammar
   #state: MatchState
+  #forced: readonly number[] = []
 
   constructor(grammar: CompiledGrammar) {
     this.#grammar = grammar
@@ -44,6 +49,11 @@ export class GrammarMatcher {
     return this.#state.distance
   }
 
+  /** Tokens that must come next, when they are two or more; what the last `prepare` found. */
+  get forced(): readonly number[] {
+    return this.#forced
+  }
+
   /** @returns false when the token is not allowed here: the state then stays as it is */
   accept(token: number): boolean {
     const { graph, vocabulary } = this.#grammar
@@ -58,13 +68,20 @@ export class GrammarMatcher {
       }
     }
     this.#state = state
+    this.#forced = []
     return true
   }
 
-  /** Does the long part of the next `fill` without holding up the event loop. */
+  /** Does the long part of the next `forced` or `fill` without holding up the event loop. */
   async prepare(remaining: number): Promise<void> {
-    const { masks } = this.#grammar
+    const { masks, graph, vocabulary } = this.#grammar
     const state = this.#state
+    const forced = (await vocabulary.jumpAhead?.tokens(forcedRun(graph, state))) ?? []
+    // One token is left to draw after them.
+    if (Math.min(forced.length, remaining - 1) > 1) {
+      this.#forced = forced.slice(0, remaining - 1)
+      return
+    }
     await masks.prepare(state)
     const room = roomAfter(remaining)
     const maxRise = masks.fill(state, new Uint32Array(masks.numWords))

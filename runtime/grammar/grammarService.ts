@@ -6,6 +6,7 @@ import type { TokenLimits } from './automaton.ts'
 import { GrammarError } from './expr.ts'
 import { CompiledGrammar, type MatchVocabulary } from './grammarMatcher.ts'
 import type { GrammarReply, GrammarRequest, GrammarResults } from './grammarProtocol.ts'
+import { type EncodeText, JumpAhead } from './jumpAhead.ts'
 import type { OutputRequest } from './outputGrammar.ts'
 import { tokenLimits } from './tokenTrie.ts'
 
@@ -31,6 +32,7 @@ interface Call {
 export class GrammarService {
   readonly #pieces: TokenPieces
   readonly #vocabSize: number
+  readonly #encode: EncodeText | undefined
   readonly #cache = new Map<string, Promise<CompiledGrammar>>()
   #vocabulary: Promise<MatchVocabulary & { limits: TokenLimits }> | undefined
   #worker: Worker | undefined
@@ -39,9 +41,18 @@ export class GrammarService {
   #nextId = 0
   #isClosed = false
 
-  constructor(pieces: TokenPieces, vocabSize: number) {
+  /** @param encode the tokenizer, to write text that a grammar leaves no choice about; absent: it is drawn token by token */
+  constructor(pieces: TokenPieces, vocabSize: number, encode?: EncodeText) {
     this.#pieces = pieces
     this.#vocabSize = vocabSize
+    this.#encode = encode
+  }
+
+  /** Makes what all grammars need, so that the first does not wait for it. */
+  async warmUp(): Promise<void> {
+    if (this.#isClosed) return
+    this.#vocabulary ??= this.#loadVocabulary()
+    await this.#vocabulary
   }
 
   /** @throws GrammarError for a grammar that is wrong, cannot be enforced or takes too long */
@@ -77,7 +88,14 @@ export class GrammarService {
     try {
       const trie = await this.#call({ op: 'vocabulary', pieces: this.#pieces, vocabSize })
       const tokenBytes = (id: number) => pieceBytes(this.#pieces, id)
-      return { trie, vocabSize, tokenBytes, limits: tokenLimits(trie) }
+      const jumpAhead = this.#encode && new JumpAhead(this.#encode, this.#pieces, trie, vocabSize)
+      return {
+        trie,
+        vocabSize,
+        tokenBytes,
+        limits: tokenLimits(trie),
+        ...(jumpAhead && { jumpAhead }),
+      }
     } catch (error) {
       this.#vocabulary = undefined
       throw error

@@ -40,6 +40,15 @@ export class ReasoningBudget implements TokenConstraint {
     if (this.#closing < 0) await this.#inner?.prepare(remaining)
   }
 
+  forced(remaining: number): readonly number[] {
+    if (this.#closing >= 0) {
+      const ids = this.#options.closeIds.slice(this.#closing)
+      return ids.length > 1 && ids.length < remaining ? ids : []
+    }
+    // Inside a block each token may be the one that uses up the budget.
+    return this.#place === 'outside' ? (this.#inner?.forced(remaining) ?? []) : []
+  }
+
   fill(words: Uint32Array, remaining: number): boolean {
     const id = this.#options.closeIds[this.#closing]
     if (id === undefined) return this.#inner?.fill(words, remaining) ?? false

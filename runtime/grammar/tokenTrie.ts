@@ -75,6 +75,23 @@ export function buildTokenTrie(pieces: TokenPieces, vocabSize: number): TokenTri
   }
 }
 
+/** Whether some token is longer than these bytes and begins with them. */
+export function isProperPrefix(
+  { bytes: nodes, ends, maxDepth }: TokenTrie,
+  bytes: Uint8Array,
+): boolean {
+  if (bytes.length >= maxDepth) return false
+  let node = 0
+  let end = nodes.length
+  for (const byte of bytes) {
+    while (node < end && nodes[node] !== byte) node = ends[node] ?? end
+    if (node >= end) return false
+    end = ends[node] ?? end
+    node++
+  }
+  return node < end
+}
+
 /** What a grammar's network has to know of the tokens. */
 export function tokenLimits({ bytes, depths, tokens, maxDepth }: TokenTrie): TokenLimits {
   const byteTokens = new Uint8Array(256)

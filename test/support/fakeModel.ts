@@ -1,4 +1,4 @@
-import { drawBatch, isConstrained } from '../../runtime/engine/drawBatch.ts'
+import { type DrawBatch, drawBatch, isConstrained } from '../../runtime/engine/drawBatch.ts'
 import type { KvGroup } from '../../runtime/engine/pages.ts'
 import type { StepPlan } from '../../runtime/engine/stepPlan.ts'
 import type { TokenConstraint } from '../../runtime/grammar/tokenConstraint.ts'
@@ -42,25 +42,29 @@ export class FakeModel {
     })
   }
 
-  /** Queues a step; typed arrays are copied. Constrained tokens are drawn when the results before are known. */
-  launch(plan: StepPlan): void {
+  /**
+   * Queues a step; typed arrays are copied.
+   * @returns what says how constrained tokens are drawn, to be called when the results before are known
+   */
+  launch(plan: StepPlan): () => void {
     const batch = structuredClone(plan.batch)
-    const sample = structuredClone(plan.sample)
     const { from, to } = structuredClone(plan.copies)
+    const all = plan.sampled.map((_, row) => row)
+    let draw: DrawBatch | undefined = isConstrained(plan)
+      ? undefined
+      : { sample: structuredClone(plan.sample), planRows: all }
     this.#queue.push(() => {
       this.forward(batch)
-      const tokens = isConstrained(plan) ? this.#drawConstrained(plan) : this.sample(sample)
+      if (draw === undefined) throw new Error('nobody said how the step draws')
+      const drawn = this.sample(draw.sample)
+      const tokens = new Int32Array(plan.sampled.length).fill(-1)
+      for (const [i, row] of draw.planRows.entries()) tokens[row] = drawn[i] ?? -1
       this.copyPages(from, to)
       return tokens
     })
-  }
-
-  #drawConstrained(plan: StepPlan): Int32Array {
-    const { sample, planRows } = drawBatch(plan, fakeVocabSize)
-    const drawn = this.sample(sample)
-    const tokens = new Int32Array(plan.sampled.length).fill(-1)
-    for (const [i, row] of planRows.entries()) tokens[row] = drawn[i] ?? -1
-    return tokens
+    return () => {
+      draw ??= drawBatch(plan, fakeVocabSize)
+    }
   }
 
   /** Executes up to and including the oldest step. @returns the tokens it drew */
@@ -95,8 +99,10 @@ export class FakeModel {
       const mask = isMasked
         ? sample.masks?.words.subarray(i * maskWords, (i + 1) * maskWords)
         : undefined
-      state.last = drawFake(state.options, sample.positions[i] ?? -1, context, mask)
-      return state.last
+      const token = drawFake(state.options, sample.positions[i] ?? -1, context, mask)
+      const { start, tokens } = sample.following ?? { start: [], tokens: [] }
+      state.last = tokens.slice(start[i], start[i + 1]).at(-1) ?? token
+      return token
     })
   }
 
@@ -175,6 +181,12 @@ export function generateAlone(
         for (let j = firstVisible(group, p); j < p; j++) state = mix(state, states[j] ?? 0)
       }
       states.push(state)
+    }
+    const forced = options.constraint?.forced(options.maxLength - tokens.length) ?? []
+    if (forced.length > 0) {
+      for (const token of forced) options.constraint?.accept(token)
+      tokens.push(...forced)
+      continue
     }
     const mask = new Uint32Array(Math.ceil(fakeVocabSize / 32))
     const isMasked = options.constraint?.fill(mask, options.maxLength - tokens.length)

@@ -1,0 +1,89 @@
+import { pieceBytes, type TokenPieces, tokenFlag } from '../text/tokenPieces.ts'
+import type { ForcedRun } from './forcedRun.ts'
+import { isProperPrefix, type TokenTrie } from './tokenTrie.ts'
+
+/** Ids of a text in the middle of another, without special tokens. */
+export type EncodeText = (text: string) => Promise<ArrayLike<number>>
+
+/** Texts whose ids are kept: a grammar has a few dozen. */
+const maxCached = 2048
+
+/**
+ * Tells the tokens of text that a grammar leaves no choice about, as the model's tokenizer writes it: what the model has seen in
+ * training. Where the text may go on in several ways, tokens stay open from the first that a longer one could take the place
+ * of, and the last in any case: the model draws those.
+ */
+export class JumpAhead {
+  readonly #encode: EncodeText
+  readonly #pieces: TokenPieces
+  readonly #trie: TokenTrie
+  readonly #vocabSize: number
+  readonly #cache = new Map<string, readonly number[]>()
+
+  constructor(encode: EncodeText, pieces: TokenPieces, trie: TokenTrie, vocabSize: number) {
+    this.#encode = encode
+    this.#pieces = pieces
+    this.#trie = trie
+    this.#vocabSize = vocabSize
+  }
+
+  /** The tokens that are certain, from the beginning of the run. */
+  async tokens({ parts, isOpen }: ForcedRun): Promise<number[]> {
+    const ids: number[] = []
+    for (const [i, part] of parts.entries()) {
+      if (typeof part === 'number') {
+        ids.push(part)
+        continue
+      }
+      const written = await this.#written(part)
+      const isLast = i === parts.length - 1
+      ids.push(...(isLast && isOpen ? this.#withoutOpenEnd(part, written) : written))
+      // A part that tokens do not spell is left to the model, and what follows it.
+      if (written.length === 0) break
+    }
+    return ids
+  }
+
+  /** Ids that spell exactly these bytes; none when the tokenizer has no such ids (it may begin texts with a space of its own). */
+  async #written(bytes: Uint8Array): Promise<readonly number[]> {
+    const text = wholeText(bytes)
+    if (text === undefined) return []
+    const known = this.#cache.get(text)
+    if (known !== undefined) return known
+    const encoded = Array.from(await this.#encode(text))
+    const ids = this.#spells(encoded, bytes) ? encoded : []
+    const [oldest] = this.#cache.keys()
+    if (this.#cache.size >= maxCached && oldest !== undefined) this.#cache.delete(oldest)
+    this.#cache.set(text, ids)
+    return ids
+  }
+
+  #spells(ids: readonly number[], bytes: Uint8Array): boolean {
+    const isText = (id: number) =>
+      id < this.#vocabSize &&
+      ((this.#pieces.flags[id] ?? tokenFlag.missing) & (tokenFlag.special | tokenFlag.missing)) ===
+        0
+    const spelled = Buffer.concat(ids.map(id => pieceBytes(this.#pieces, id)))
+    return ids.every(isText) && spelled.equals(bytes)
+  }
+
+  #withoutOpenEnd(bytes: Uint8Array, ids: readonly number[]): readonly number[] {
+    let at = 0
+    for (const [i, id] of ids.entries()) {
+      if (isProperPrefix(this.#trie, bytes.subarray(at))) return ids.slice(0, i)
+      at += pieceBytes(this.#pieces, id).length
+    }
+    return ids.slice(0, -1)
+  }
+}
+
+/** undefined for bytes that begin or end inside a character. */
+function wholeText(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
