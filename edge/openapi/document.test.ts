@@ -1,5 +1,6 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { expect, test } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
 import { appDefaults } from '../../test/http/deployment.ts'
 import { createApp } from '../app.ts'
 import { createScriptedEngine } from '../scriptedEngine.ts'
@@ -12,6 +13,12 @@ test('the document is valid OpenAPI 3.1', async () => {
   const { valid, errors } = await new Validator().validate(structuredClone(document))
   expect(errors).toBeUndefined()
   expect(valid).toBe(true)
+})
+
+test('it says what package.json says', () => {
+  const { name, version, description, license } = packageJson
+  expect(document.info).toMatchObject({ title: name, version, description })
+  expect(document.info).toHaveProperty('license.identifier', license)
 })
 
 test('a broken document is not', async () => {
