@@ -8,6 +8,7 @@ const everything: TurnTraits = {
   systemTurn: true,
   severalSystemTurns: true,
   lateSystemTurn: true,
+  severalUserTurns: true,
   bareTools: true,
   calls: { argumentText: false, nullContent: false, apart: false },
 }
@@ -22,7 +23,7 @@ function spec(messages: ChatMessage[]): string {
   return messages.map(({ role, content }) => `${role[0]}:${content}`).join(' ')
 }
 
-describe('system turns', () => {
+describe('system and user turns', () => {
   const cases: [Partial<TurnTraits>, string, string][] = [
     [{}, 's:a d:b u:c s:d u:e', 's:a d:b u:c s:d u:e'],
     [{ developerRole: false }, 'd:a u:b d:c', 's:a u:b s:c'],
@@ -34,6 +35,9 @@ describe('system turns', () => {
     [{ systemTurn: false, lateSystemTurn: false }, 's:a s:b u:c', 'u:a\n\nb\n\nc'],
     [{ systemTurn: false, lateSystemTurn: false }, 's:a', 'u:a'],
     [{ systemTurn: false, lateSystemTurn: false }, 's:a u:b a:c s:d u:e', 'u:a\n\nb a:c u:d\n\ne'],
+    [{}, 'u:a u:b a:c', 'u:a u:b a:c'],
+    [{ severalUserTurns: false }, 's:a u:b u:c u:d a:e u:f', 's:a u:b\n\nc\n\nd a:e u:f'],
+    [{ severalUserTurns: false, systemTurn: false }, 'd:a u:b u:c', 'u:a\n\nb\n\nc'],
   ]
   test.each(cases)('%j: %s', (traits, before, after) => {
     expect(spec(toTemplateTurns(turns(before), { ...everything, ...traits }))).toBe(after)

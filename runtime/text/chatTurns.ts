@@ -5,10 +5,15 @@ import type { TurnTraits } from './turnTraits.ts'
 const SEPARATOR = '\n\n'
 
 /**
- * Brings the turns of a conversation into what a template takes, without leaving out what it can show: system turns that
- * it would drop, move or refuse are merged, and text and calls come apart.
+ * Brings the turns of a conversation into what a template takes, without leaving out what it can show: system and user turns
+ * that it would drop, move or refuse are merged, and text and calls come apart.
  */
 export function toTemplateTurns(messages: ChatMessage[], traits: TurnTraits): ChatMessage[] {
+  const turns = fitSystemTurns(messages, traits)
+  return !turns.some(followsUser) || traits.severalUserTurns ? turns : mergeUserTurns(turns)
+}
+
+function fitSystemTurns(messages: ChatMessage[], traits: TurnTraits): ChatMessage[] {
   const turns = messages
     .flatMap(turn => (hasTextAndCalls(turn) && traits.calls.apart ? splitCalls(turn) : turn))
     .map(turn =>
@@ -43,6 +48,21 @@ function isSystem({ role }: ChatMessage): boolean {
 function leadingSystemTurns(turns: ChatMessage[]): number {
   const end = turns.findIndex(turn => !isSystem(turn))
   return end < 0 ? turns.length : end
+}
+
+function followsUser({ role }: ChatMessage, i: number, turns: ChatMessage[]): boolean {
+  return role === 'user' && turns[i - 1]?.role === 'user'
+}
+
+function mergeUserTurns(turns: ChatMessage[]): ChatMessage[] {
+  const merged: ChatMessage[] = []
+  for (const turn of turns) {
+    const before = merged.at(-1)
+    if (before?.role === 'user' && turn.role === 'user')
+      merged.splice(-1, 1, mergeInto(before, turn))
+    else merged.push(turn)
+  }
+  return merged
 }
 
 /** Into the next user turn; where none follows they become one. */

@@ -45,6 +45,13 @@ describe('traits by trial', () => {
       { systemTurn: true, severalSystemTurns: true, lateSystemTurn: false },
     ],
     [
+      'user turns that have to alternate',
+      loop(
+        "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('no') }}{% endif %}{{ m.content }}",
+      ),
+      { severalUserTurns: false },
+    ],
+    [
       'a template that refuses everything says so itself',
       '{{ raise_exception("no") }}',
       { systemTurn: true, severalSystemTurns: true, lateSystemTurn: true },

@@ -11,6 +11,8 @@ export interface TurnTraits {
   severalSystemTurns: boolean
   /** It shows a system turn between others, where it was. */
   lateSystemTurn: boolean
+  /** It shows user turns that follow each other. */
+  severalUserTurns: boolean
   /** It shows tools that have a name and nothing more. */
   bareTools: boolean
   calls: CallTraits
@@ -53,6 +55,7 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
     const turns = [...(systemTurn() ? [one] : []), ask, answer, two, again]
     return shows(turns, ['the answer', 'rule two', 'another question'])
   })
+  const severalUsers = once(() => shows([ask, again], ['the question', 'another question']))
   const bareTools = once(
     () => trialTools() === undefined || attempt(() => render([ask], [BARE_TOOL])) !== undefined,
   )
@@ -67,6 +70,9 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
     },
     get lateSystemTurn() {
       return late()
+    },
+    get severalUserTurns() {
+      return severalUsers()
     },
     get bareTools() {
       return bareTools()
