@@ -1,5 +1,6 @@
 import { endedEarly } from './collect.ts'
 import type { RequestEnd } from './deps.ts'
+import { encodeText } from './encodeText.ts'
 import type { EngineErrorData, GenerateEvent, Usage } from './engine.ts'
 import { toEngineErrorData } from './errors.ts'
 import type { JobRun } from './jobRun.ts'
@@ -36,7 +37,6 @@ const SSE_HEADERS = {
   'x-accel-buffering': 'no',
 }
 
-const utf8 = new TextEncoder()
 const COMMENT = ':\n\n'
 
 /**
@@ -66,38 +66,41 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     const idleMs = performance.now() - lastWriteMs
     const due = idleMs >= options.keepAliveMs
     if (due) {
-      if (isReaderWaiting) controller.enqueue(utf8.encode(encoder.keepAlive ?? COMMENT))
+      if (isReaderWaiting) controller.enqueue(encodeText(encoder.keepAlive ?? COMMENT))
       lastWriteMs = performance.now()
     }
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
   }
 
-  const encode = ({ done, value }: IteratorResult<GenerateEvent[]>) =>
-    done ? fail(endedEarly()) : encoder.encode(value)
-
-  const fail = (error: unknown) => {
-    if (!run.signal.aborted) options.onError(error)
-    return encoder.fail(toEngineErrorData(error))
+  const nextFrames = async () => {
+    try {
+      const { done, value } = await run.events.next()
+      if (done) throw endedEarly()
+      return encoder.encode(value)
+    } catch (error) {
+      if (!run.signal.aborted) options.onError(error)
+      return encoder.fail(toEngineErrorData(error))
+    }
   }
 
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         const first = encoder.begin?.() ?? ''
-        if (first !== '') controller.enqueue(utf8.encode(first))
+        if (first !== '') controller.enqueue(encodeText(first))
         timer = setTimeout(keepAlive, options.keepAliveMs, controller)
       },
       async pull(controller) {
         isReaderWaiting = true
         for (;;) {
-          const frames = await run.events.next().then(encode).catch(fail)
+          const frames = await nextFrames()
           if (encoder.end !== undefined && !run.signal.aborted) {
             await options.beforeEnd?.().catch(error => options.onError(error))
           }
           if (ended) return
           if (frames !== '') {
             isReaderWaiting = false
-            controller.enqueue(utf8.encode(frames))
+            controller.enqueue(encodeText(frames))
             lastWriteMs = performance.now()
             options.onTokens?.()
           }

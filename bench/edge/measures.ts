@@ -115,7 +115,7 @@ export async function heldByStreams(server: ServerProcess, count: number): Promi
   let numRunning = 0
   const streams = clients.map(async client => {
     let hasBegun = false
-    await client.stream({ steps: 2, stepMs: 8000 }, () => {
+    await client.stream({ steps: 2, stepMs: 5000 }, () => {
       if (hasBegun) return
       hasBegun = true
       if (++numRunning === count) begun.resolve()

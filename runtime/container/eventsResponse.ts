@@ -1,8 +1,8 @@
+import { encodeText } from '../../edge/encodeText.ts'
 import type { Accepted, GenerateEvent } from '../../edge/engine.ts'
 import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/engineWire.ts'
 
-const utf8 = new TextEncoder()
-const KEEP_ALIVE = utf8.encode('\n')
+const KEEP_ALIVE = new TextEncoder().encode('\n')
 
 /**
  * Begins a run and streams its events, those of a step in one write, no faster than they are read. The signal that `begin` is
@@ -55,7 +55,7 @@ export async function eventsResponse(
       async pull(stream) {
         if (!begun) {
           begun = true
-          stream.enqueue(utf8.encode(`${JSON.stringify(head)}\n`))
+          stream.enqueue(encodeText(`${JSON.stringify(head)}\n`))
           timer = setTimeout(keepAlive, keepAliveMs, stream)
           return
         }
@@ -73,7 +73,7 @@ export async function eventsResponse(
           return
         }
         isReaderWaiting = false
-        stream.enqueue(utf8.encode(encodeEvents(value)))
+        stream.enqueue(encodeText(encodeEvents(value)))
         lastWriteMs = performance.now()
       },
       cancel() {
