@@ -76,6 +76,20 @@ describe('outputs of a model that says anything, held to', () => {
     }
   })
 
+  test.each([1, 2, 3, 5, 8, 13, 20, 30])(
+    'required calls cut after %i tokens: no text, every token listed',
+    async maxTokens => {
+      for (const seed of seeds) {
+        const change = { maxTokens, logprobs: { top: 0 } }
+        const prompt = { tools: [weather], toolChoice: { mode: 'required' as const } }
+        const events = await collectEvents(engine, job(seed, prompt, change))
+        expect(gather(events)).toMatchObject({ text: '', reason: 'length' })
+        const listed = events.flatMap(e => ('logprobs' in e ? (e.logprobs ?? []) : []))
+        expect(listed).toHaveLength(maxTokens)
+      }
+    },
+  )
+
   test('one call where one is all that may be', async () => {
     for (const seed of seeds) {
       const prompt = {

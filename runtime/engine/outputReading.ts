@@ -49,11 +49,13 @@ export function jobReading(
   const customTools = new Set(
     prompt.tools?.flatMap(tool => (tool.type === 'custom' ? tool.name : [])),
   )
+  const isHeldToCalls = prompt.toolChoice?.mode === 'required'
   const readsCalls = calls !== undefined && tools.size > 0
   if (reasoning === undefined && !readsCalls) return undefined
   return {
     keep: readsCalls ? new Set([...reasoningMarkers, ...callMarkers]) : reasoningMarkers,
-    createParser: promptTail => new OutputParser(format, tools, promptTail, customTools),
+    createParser: promptTail =>
+      new OutputParser(format, tools, promptTail, customTools, isHeldToCalls),
   }
 }
 

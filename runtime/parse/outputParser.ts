@@ -20,6 +20,7 @@ export class OutputParser {
   readonly #tape = new Tape()
   readonly #run: Wait<void>
   readonly #customTools: ReadonlySet<string>
+  readonly #isHeldToCalls: boolean
   /** Of the call under way, if it is one of a custom tool. */
   #input: CustomInput | undefined
 
@@ -27,15 +28,18 @@ export class OutputParser {
    * @param tools what may be called; a call of anything else is text
    * @param promptTail end of the rendered prompt, in which a reasoning block may be open
    * @param customTools those of the tools whose arguments are the text of their one argument
+   * @param isHeldToCalls the output is held to calls: what it is cut in is the beginning of one, not text
    */
   constructor(
     format: OutputFormat,
     tools: DeclaredTools,
     promptTail: string,
     customTools: ReadonlySet<string> = new Set(),
+    isHeldToCalls = false,
   ) {
     const { reasoning, calls } = format
     this.#customTools = customTools
+    this.#isHeldToCalls = isHeldToCalls
     if (isHarmony(format)) {
       const options = { tools: calls ? tools : new Map(), reasoning: reasoning !== undefined }
       this.#run = harmonyOutput(this.#tape, { ...options, promptTail })
@@ -54,7 +58,9 @@ export class OutputParser {
   /** Ends the output. */
   flush(): ParsedDelta[] {
     this.#tape.end()
-    return this.#advance()
+    return this.#advance().map(delta =>
+      this.#isHeldToCalls && delta.kind === 'text' ? { ...delta, text: '' } : delta,
+    )
   }
 
   #advance(): ParsedDelta[] {
