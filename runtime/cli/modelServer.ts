@@ -1,3 +1,4 @@
+import { LocalEngine } from '../engine/localEngine.ts'
 import { ModelRegistry } from '../engine/modelRegistry.ts'
 import { requestedId } from '../hub/resolveModel.ts'
 import { DEMO_NOTICE, findModel, loadServedEngine, modelRequest } from './loadEngine.ts'
@@ -61,7 +62,9 @@ async function load(
     await registry.add({ id }, async report => {
       const model = await findModel(options, log, progress)
       if (model.isDefault) log.info(DEMO_NOTICE)
-      return loadServedEngine({ ...model, id }, options, log, progress, report)
+      const engine = await loadServedEngine({ ...model, id }, options, log, progress, report)
+      if (engine instanceof LocalEngine) engine.warmUp()
+      return engine
     })
     return registry
   } finally {

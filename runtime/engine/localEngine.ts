@@ -66,6 +66,8 @@ const tailTokens = 32
 /** A quiet moment after this long is used for the integrity check. */
 const idleCheckMs = 1000
 const defaultStallMs = 60_000
+/** First requests come before anything that may be needed later. */
+const warmUpMs = 500
 
 /** The engine that runs a model in this process: text in and out here, steps on native threads. */
 export class LocalEngine implements ManagedEngine {
@@ -123,6 +125,16 @@ export class LocalEngine implements ManagedEngine {
   /** What applies to a request that says nothing. */
   get generation(): GenerationDefaults {
     return this.#options.generation
+  }
+
+  /** Makes what the first grammar would wait for, on another thread, in the first quiet moment: for engines that stay. */
+  warmUp(): void {
+    setTimeout(() => {
+      if (!this.#service.isAlive) return
+      if (this.#steps.isRunning) return this.warmUp()
+      // Whoever needs it tries again, and is told.
+      this.#constraints.warmUp().catch(() => {})
+    }, warmUpMs).unref()
   }
 
   submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {

@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Grammar } from '../../edge/engine.ts'
 import { TokenPiecesBuilder } from '../text/tokenPieces.ts'
 import { GrammarError } from './expr.ts'
@@ -63,6 +64,25 @@ describe('GrammarService', () => {
   it('gives the same object for the same grammar', async () => {
     const [a, b] = [1, 2].map(() => compile({ type: 'choice', choices: ['x', 'y'] }))
     expect(await a).toBe(await b)
+  })
+
+  it('sends a vocabulary once, when it is warmed up or with the first grammar', async () => {
+    const posted = vi.spyOn(Worker.prototype, 'postMessage')
+    const warm = new GrammarService(pieces, numTokens)
+    await warm.warmUp()
+    expect(posted.mock.calls.map(([message]) => message.request.op)).toEqual(['vocabulary'])
+    await Promise.all([
+      warm.warmUp(),
+      warm.compile({ grammar: { type: 'regex', pattern: 'x' }, controlTokens: [] }),
+    ])
+    expect(posted.mock.calls.map(([message]) => message.request.op)).toEqual([
+      'vocabulary',
+      'compile',
+    ])
+    await warm.close()
+    await warm.warmUp()
+    expect(posted).toHaveBeenCalledTimes(2)
+    posted.mockRestore()
   })
 
   it('gives up a grammar that takes too long, and goes on with others', async () => {

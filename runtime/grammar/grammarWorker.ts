@@ -15,6 +15,15 @@ function answer(request: GrammarRequest) {
   }
 }
 
+/** The memory of an answer, which goes with it. */
+function arraysOf(reply: GrammarReply): ArrayBuffer[] {
+  if (!('value' in reply)) return []
+  const values: unknown[] = Object.values(reply.value)
+  return values.flatMap(value =>
+    ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : [],
+  )
+}
+
 function serve(port: MessagePort): void {
   port.on('message', ({ id, request }: GrammarMessage) => {
     let reply: GrammarReply
@@ -26,7 +35,7 @@ function serve(port: MessagePort): void {
       const isGrammarError = error instanceof GrammarError || error instanceof RangeError
       reply = { id, error: { isGrammarError, message } }
     }
-    port.postMessage(reply)
+    port.postMessage(reply, arraysOf(reply))
   })
 }
 
