@@ -39,6 +39,7 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
       const { model, prompt } = job
       const tokenize = { model, prompt, countOnly: true }
       const { engine, signal } = c.var.scope
+      c.var.scope.model = model
       const { count } = await engine.tokenize(tokenize, signal)
       return c.json({ input_tokens: count })
     }),

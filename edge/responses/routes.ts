@@ -32,6 +32,7 @@ export function addResponsesRoutes(
     translateErrors(responsesParam, async () => {
       const { request, prompt } = await readRequest(c, deps)
       const { engine, signal } = c.var.scope
+      c.var.scope.model = request.job.model
       const tokenize = { model: request.job.model, prompt, countOnly: true }
       const { count } = await engine.tokenize(tokenize, signal)
       return c.json({ object: 'response.input_tokens', input_tokens: count })

@@ -60,7 +60,7 @@ export const messageCases: HttpCase[] = [
   },
   {
     name: 'tokens are counted',
-    async run({ fetch }) {
+    async run({ fetch, log }) {
       const count = async (fields: object) => {
         const response = await fetch(`${MESSAGES}/count_tokens`, ask(fields))
         return ((await response.json()) as { input_tokens: number }).input_tokens
@@ -70,6 +70,7 @@ export const messageCases: HttpCase[] = [
       const tools = [{ name: 'f', input_schema: { type: 'object' } }]
       expect(await count({ tools })).toBeGreaterThan(plain)
       expect(await count({ system: 'Be brief.' })).toBeGreaterThan(plain)
+      expect(log.at(-1)).toMatchObject({ status: 200, model: 'scripted/words-1' })
     },
   },
   {

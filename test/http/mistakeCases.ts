@@ -28,9 +28,12 @@ const candidateEvents: EventBody[][] = [
 ]
 
 /**
- * What other servers of this kind get wrong, by the numbers of the checklist in the HTTP specification (section 19). Elsewhere: 14
- * in headerCases (a preflight gets what it asks for), 16 in errorCases (a full queue), 17 in keyCases, 19 in streamCases (stop
- * strings do not leak), 20 in disconnectCases.
+ * What other servers of this kind get wrong, by the numbers of the checklist in the HTTP specification (section 19). Elsewhere:
+ * 12 in responseCases and responsesChecks (instructions do not persist, cancelling stops), 13 in messageRequest.test (any) and
+ * messageStream.test (stop sequence, signature, usage), 14 in headerCases (a preflight gets what it asks for), 16 in errorCases
+ * (a full queue), 17 in keyCases, 18 in utilityCases (models are unloaded), 19 in streamCases (stop strings do not leak), 20 in
+ * disconnectCases, 21 in embeddingEngine.native.test. Of 15 and 22 to 30 there is nothing that could be wrong: no server-side
+ * tools, images or files.
  */
 export const mistakeCases: HttpCase[] = [
   {
