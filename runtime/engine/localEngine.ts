@@ -24,7 +24,7 @@ import type { KvBudget } from './kvBudget.ts'
 import type { StepResult } from './launchStep.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
 import { type HeldTo, OutputConstraints } from './outputConstraints.ts'
-import { jobReading, type OutputReading } from './outputReading.ts'
+import { checkTools, jobReading, type OutputReading } from './outputReading.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
@@ -147,6 +147,7 @@ export class LocalEngine implements ManagedEngine {
     validateJob(job, this.#options.info.vocabSize)
     this.#checkNumChoices(job)
     checkModalities(job, this.#options.info.inputModalities)
+    checkTools(job, this.#options.reading)
     const prompts = await this.#prompts.encodeJob(job, signal)
     const tail = this.#tailOf(prompts[0] ?? noTokens)
     const held = await this.#constraints.of(job, tail, signal)
@@ -176,6 +177,7 @@ export class LocalEngine implements ManagedEngine {
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
     checkModalities(job, this.#options.info.inputModalities)
+    checkTools(job, this.#options.reading)
     return this.#prompts.tokenize(job, this.#options.info, signal)
   }
 

@@ -33,6 +33,7 @@ const text = fakeText(pieces, prompt => {
 const reading = await outputReading(
   {
     templates: ['<think> <tool_call>'],
+    describedCalls: async () => undefined,
     tokenIds: async contents =>
       contents.map(content => (controls.includes(content) ? encode(content)[0] : undefined)),
   },

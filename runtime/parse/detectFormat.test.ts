@@ -40,6 +40,17 @@ test('a name takes the place of what the template tells, and none switches off',
   expect(() => detectFormat([template], { reasoning: 'harmony' })).toThrow(/harmony frames/)
 })
 
+test('calls are read in the format that prompts tell of', () => {
+  const formats = (template: string, described: string, overrides = {}) => {
+    const { reasoning, calls } = detectFormat([template], overrides, described)
+    return [reasoning?.name, calls?.name]
+  }
+  expect(formats('<think>', 'hermes')).toEqual(['think', 'hermes'])
+  expect(formats('<think>', 'hermes', { toolCalls: 'none' })).toEqual(['think', undefined])
+  expect(formats('<|channel|>analysis<|message|>', 'hermes')).toEqual(['harmony', undefined])
+  expect(() => formats('', 'hermes', { toolCalls: 'llama3' })).toThrow(/hermes or none/)
+})
+
 const dir = join(sharedDir, 'conformance/templates')
 const expectedFormats: Record<string, [string | undefined, string | undefined]> = {
   'GLM-4.6': ['think', 'glm'],

@@ -39,6 +39,27 @@ export interface WrittenCalls {
 const jsonBefore = (prefix: string, key: string) => (name: string) =>
   `${prefix}{"name": ${JSON.stringify(name)}, "${key}": `
 
+/** Also the form for models of which nothing else is known. */
+export const hermes: ToolCallFormat = {
+  name: 'hermes',
+  template: /<tool_call>/,
+  markers: ['<tool_call>', '</tool_call>'],
+  openers: [{ text: '<tool_call>' }],
+  closers: ['</tool_call>'],
+  *parse(tape, tools) {
+    yield* tape.expect('<tool_call>')
+    yield* jsonCalls(tape, tools, '</tool_call>')
+  },
+  written: {
+    begin: '',
+    before: jsonBefore('<tool_call>\n', 'arguments'),
+    arguments: 'json',
+    after: '}\n</tool_call>',
+    between: '\n',
+    end: '',
+  },
+}
+
 /** The more special a template's marks, the earlier its format: the first that fits is taken. */
 export const toolCallFormats: ToolCallFormat[] = [
   {
@@ -201,25 +222,7 @@ export const toolCallFormats: ToolCallFormat[] = [
       end: ']<|/tool_call|>',
     },
   },
-  {
-    name: 'hermes',
-    template: /<tool_call>/,
-    markers: ['<tool_call>', '</tool_call>'],
-    openers: [{ text: '<tool_call>' }],
-    closers: ['</tool_call>'],
-    *parse(tape, tools) {
-      yield* tape.expect('<tool_call>')
-      yield* jsonCalls(tape, tools, '</tool_call>')
-    },
-    written: {
-      begin: '',
-      before: jsonBefore('<tool_call>\n', 'arguments'),
-      arguments: 'json',
-      after: '}\n</tool_call>',
-      between: '\n',
-      end: '',
-    },
-  },
+  hermes,
   {
     name: 'llama3',
     template: /<\|python_tag\|>|<\|start_header_id\|>[\s\S]*"parameters": /,

@@ -4,7 +4,7 @@ import { ChatTemplate } from './chatTemplate.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 
 const chatml = `{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if m.reasoning_content %}({{ m.reasoning_content }}){% endif %}{% for c in m.tool_calls %}[{{ c.function.name }} {{ c.function.arguments | tojson }}]{% endfor %}<|end|>
-{% endfor %}{% if tools %}{{ tools | length }} tools{% endif %}{% if add_generation_prompt %}<|assistant|>{% endif %}`
+{% endfor %}{% if tools %}{{ tools[0].function.name }} {% endif %}{% if add_generation_prompt %}<|assistant|>{% endif %}`
 
 const user: ChatMessage = { role: 'user', content: 'Hi' }
 
@@ -33,7 +33,7 @@ describe('ChatTemplate', () => {
     expect(
       render([user, assistant, tool], { tools: [{ type: 'function', function: { name: 'f' } }] }),
     ).toBe(
-      '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g {"arguments": "not json"}]<|end|>\n<|tool|>ok<|end|>\n1 tools<|assistant|>',
+      '<s><|user|>Hi<|end|>\n<|assistant|>(hm)[f {"é": [1, 2.5]}][g {"arguments": "not json"}]<|end|>\n<|tool|>ok<|end|>\nf <|assistant|>',
     )
   })
 
@@ -62,12 +62,12 @@ describe('ChatTemplate', () => {
   test('chooses among named templates', () => {
     const named = new Map([
       ['default', 'plain'],
-      ['tool_use', 'with tools'],
+      ['tool_use', 'with {{ tools[0].function.name }}'],
     ])
     expect(render([user], {}, named)).toBe('plain')
     expect(render([user], { tools: [] }, named)).toBe('plain')
     expect(render([user], { tools: [{ type: 'function', function: { name: 'f' } }] }, named)).toBe(
-      'with tools',
+      'with f',
     )
     expect(
       render(

@@ -1,4 +1,12 @@
-import type { ChatPrompt, FunctionTool, JsonObject, ToolDefinition } from '../../edge/engine.ts'
+import type {
+  ChatMessage,
+  ChatPrompt,
+  FunctionTool,
+  JsonObject,
+  ToolDefinition,
+} from '../../edge/engine.ts'
+import { detectCalls } from '../parse/detectFormat.ts'
+import { hermes, type ToolCallFormat, type WrittenCalls } from '../parse/toolCallFormats.ts'
 import { contentText, toTemplateMessages } from './chatMessages.ts'
 import { ChatTemplateError } from './chatTemplateError.ts'
 import { toTemplateTurns } from './chatTurns.ts'
@@ -10,6 +18,7 @@ import {
   type ToolHistoryTraits,
   toolHistoryTraits,
 } from './toolHistory.ts'
+import { concernsTools, describeTools, toTextTurns } from './toolTurns.ts'
 import { type TurnTraits, turnTraits } from './turnTraits.ts'
 
 export interface SpecialTokenTexts {
@@ -75,13 +84,16 @@ export class ChatTemplate {
     messages: ChatPrompt['messages'],
     addGenerationPrompt: boolean,
   ): string {
-    const { tools = [] } = prompt
     const traits = this.#turnTraits
-    const history = fitToolHistory(messages, tools, this.#historyTraits)
+    const history = fitToolHistory(messages, prompt.tools ?? [], this.#historyTraits)
+    const tools = functionTools(prompt.tools ?? [])
+    const needsTools = tools.length > 0 || history.some(concernsTools)
+    const described = needsTools ? this.describedCalls : undefined
+    const turns = described ? this.#describe(history, tools, described.written) : history
     return this.renderVariables({
       ...conversation(
-        toTemplateMessages(toTemplateTurns(history, traits), () => traits.calls),
-        this.#wholeTools(functionTools(tools)),
+        toTemplateMessages(toTemplateTurns(turns, traits), () => traits.calls),
+        described ? [] : this.#wholeTools(tools),
         addGenerationPrompt,
       ),
       ...reasoningVariables(prompt.reasoning),
@@ -96,6 +108,21 @@ export class ChatTemplate {
     if (!tools.some(isBare) || this.#turnTraits.bareTools) return tools
     const empty = { description: '', parameters: { type: 'object', properties: {} } }
     return tools.map(tool => ({ ...tool, function: { ...empty, ...tool.function } }))
+  }
+
+  /**
+   * The format of calls in which the system turn tells of tools; undefined for a template that shows them itself, as is found out
+   * by trial. It is the template's own if that writes calls, else Hermes, which models have seen most.
+   */
+  get describedCalls(): ToolCallFormat | undefined {
+    if (this.#turnTraits.tools) return undefined
+    const own = this.#turnTraits.calls.shown ? detectCalls(templateTexts(this.#source)) : undefined
+    return own?.written.arguments === 'json' ? own : hermes
+  }
+
+  #describe(history: ChatMessage[], tools: FunctionTool[], written: WrittenCalls): ChatMessage[] {
+    const isText = !this.#turnTraits.calls.shown || written === hermes.written
+    return describeTools(isText ? toTextTurns(history, written) : history, tools, written)
   }
 
   /** Parses the template for requests without tools. @throws ChatTemplateError when it cannot be used */

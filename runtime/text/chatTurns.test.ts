@@ -9,8 +9,9 @@ const everything: TurnTraits = {
   severalSystemTurns: true,
   lateSystemTurn: true,
   severalUserTurns: true,
+  tools: true,
   bareTools: true,
-  calls: { argumentText: false, nullContent: false, apart: false },
+  calls: { shown: true, argumentText: false, nullContent: false, apart: false },
 }
 
 /** Turns as `s:text`; the first letter of the role is enough. */

@@ -81,7 +81,9 @@ function mergeLateSystemTurns(turns: ChatMessage[]): ChatMessage[] {
 }
 
 /** The first turn with the content of the second after its own. */
-function mergeInto(turn: ChatMessage, next: ChatMessage): ChatMessage {
+export function mergeInto(turn: ChatMessage, next: ChatMessage): ChatMessage {
+  if (parts(turn).length === 0) return { ...turn, content: next.content }
+  if (parts(next).length === 0) return turn
   const content =
     typeof turn.content === 'string' && typeof next.content === 'string'
       ? turn.content + SEPARATOR + next.content

@@ -14,6 +14,7 @@ export type TextRequest =
   | { op: 'encodeChat'; prompt: ChatPrompt }
   | { op: 'decode'; ids: ArrayLike<number>; skipSpecialTokens: boolean }
   | { op: 'tokenIds'; contents: string[] }
+  | { op: 'describedCalls' }
   | { op: 'breakers'; texts: string[] }
 
 /** The answers, by `op`. */
@@ -24,6 +25,7 @@ export interface TextResults {
   encodeChat: Int32Array
   decode: string
   tokenIds: (number | undefined)[]
+  describedCalls: string | undefined
   breakers: Int32Array
 }
 

@@ -93,6 +93,11 @@ export class TextService {
     return this.#calls.call({ op: 'tokenIds', contents }, signal)
   }
 
+  /** Name of the format of calls in which prompts tell of tools; undefined where the chat template shows them, or is none. */
+  describedCalls(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#calls.call({ op: 'describedCalls' }, signal)
+  }
+
   /** Tokens that hold one of the texts, for the sequence breakers of DRY. */
   breakerTokens(texts: string[], signal?: AbortSignal): Promise<Int32Array> {
     return this.#calls.call({ op: 'breakers', texts }, signal)
@@ -149,6 +154,7 @@ function limitMs(request: TextRequest): number {
     }
     case 'decode':
     case 'tokenIds':
+    case 'describedCalls':
     case 'breakers':
       return patience.callMs
   }

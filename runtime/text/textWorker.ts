@@ -51,6 +51,8 @@ class TextThread {
         const { tokenizer } = this.#loaded()
         return { value: request.contents.map(content => tokenizer.tokenId(content)) }
       }
+      case 'describedCalls':
+        return { value: this.#template?.describedCalls?.name }
       case 'breakers':
         return { value: breakerTokens(this.#loaded().tokenizer, request.texts) }
     }

@@ -112,7 +112,6 @@ describe('real templates take back what they made a model say', () => {
   const templates = readdirSync(dir)
     .filter(file => file.endsWith('.jinja'))
     .map(file => ({ file, source: readFileSync(join(dir, file), 'utf8') }))
-    .filter(({ source }) => detectFormat([source]).calls !== undefined)
 
   test.each(templates)('$file', ({ source }) => {
     const tool = (name: string): FunctionTool => ({
@@ -128,7 +127,15 @@ describe('real templates take back what they made a model say', () => {
       content: '',
       toolCalls: [{ id: 'call_x', name: 'now', arguments: '{"city": oops}' }],
     }
-    const rendered = new ChatTemplate(source, { bos_token: '<s>', eos_token: '</s>' }).render({
+    const template = new ChatTemplate(source, { bos_token: '<s>', eos_token: '</s>' })
+    const tools = [tool('get_weather'), tool('now')]
+    const asked = template.render({
+      kind: 'chat',
+      messages: [{ role: 'user', content: 'x' }],
+      tools,
+    })
+    for (const { function: shown } of tools) expect(asked).toContain(shown.name)
+    const rendered = template.render({
       kind: 'chat',
       messages: [
         { role: 'user', content: 'Weather?' },
@@ -137,12 +144,12 @@ describe('real templates take back what they made a model say', () => {
         broken,
         { role: 'tool', content: 'bad arguments', toolCallId: 'call_x' },
       ],
-      tools: [tool('get_weather'), tool('now')],
+      tools,
     })
-    const format = detectFormat([source])
+    const format = detectFormat([source], {}, template.describedCalls?.name)
     const reasoning = format.calls?.name === 'harmony' ? format.reasoning : undefined
-    const tools = new Map([tool('get_weather'), tool('now')].map(t => [t.function.name, {}]))
-    const parser = new OutputParser({ ...format, reasoning }, tools, '')
+    const declared = new Map(tools.map(t => [t.function.name, {}]))
+    const parser = new OutputParser({ ...format, reasoning }, declared, '')
     const calls = summarize([...parser.push(rendered), ...parser.flush()]).filter(line =>
       line.startsWith('call|'),
     )

@@ -67,7 +67,7 @@ describe('traits by trial', () => {
     [
       'arguments written as JSON',
       calls('{{ c.function.arguments | tojson }}'),
-      { argumentText: false, nullContent: true, apart: false },
+      { shown: true, argumentText: false, nullContent: true, apart: false },
     ],
     [
       'arguments walked through',
@@ -97,7 +97,11 @@ describe('traits by trial', () => {
         "{% if messages | selectattr('tool_calls', 'undefined') | selectattr('role', 'equalto', 'assistant') | list | length > 1 %}{{ raise_exception('no') }}{% endif %}",
       { apart: false },
     ],
-    ['no calls at all', loop('{{ m.content }}'), { argumentText: false, apart: false }],
+    [
+      'no calls at all',
+      loop('{{ m.content }}'),
+      { shown: false, argumentText: false, apart: false },
+    ],
   ]
   test.each(callCases)('%s', (_, source, expected) => {
     expect(traitsOf(source).calls).toMatchObject(expected)

@@ -13,6 +13,8 @@ export interface TurnTraits {
   lateSystemTurn: boolean
   /** It shows user turns that follow each other. */
   severalUserTurns: boolean
+  /** It shows the tools there are. */
+  tools: boolean
   /** It shows tools that have a name and nothing more. */
   bareTools: boolean
   calls: CallTraits
@@ -20,6 +22,8 @@ export interface TurnTraits {
 
 /** How a template wants the tool calls of a turn. */
 export interface CallTraits {
+  /** It shows them. */
+  shown: boolean
   /** Arguments as JSON in a string, instead of values. */
   argumentText: boolean
   /** A turn without text has no content, instead of an empty one. */
@@ -56,6 +60,11 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
     return shows(turns, ['the answer', 'rule two', 'another question'])
   })
   const severalUsers = once(() => shows([ask, again], ['the question', 'another question']))
+  const tools = once(
+    () =>
+      trialTools() === undefined ||
+      attempt(() => render([ask], [TOOL]))?.includes(TOOL_NAME) === true,
+  )
   const bareTools = once(
     () => trialTools() === undefined || attempt(() => render([ask], [BARE_TOOL])) !== undefined,
   )
@@ -73,6 +82,9 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
     },
     get severalUserTurns() {
       return severalUsers()
+    },
+    get tools() {
+      return tools()
     },
     get bareTools() {
       return bareTools()
@@ -99,22 +111,28 @@ function system(content: string): JsonObject {
   return { role: 'system', content }
 }
 
-const BARE_TOOL: JsonObject = { type: 'function', function: { name: 'probe' } }
+const TOOL_NAME = 'probe'
+const BARE_TOOL: JsonObject = { type: 'function', function: { name: TOOL_NAME } }
 const ARGUMENTS = { place: 'the moon' }
 const TOOL: JsonObject = {
   type: 'function',
   function: {
-    name: 'probe',
-    description: 'Probes.',
+    name: TOOL_NAME,
+    description: 'Tries.',
     parameters: { type: 'object', properties: { place: { type: 'string', description: 'where' } } },
   },
 }
 
-const plainCalls: CallTraits = { argumentText: false, nullContent: false, apart: false }
+const plainCalls: CallTraits = {
+  shown: false,
+  argumentText: false,
+  nullContent: false,
+  apart: false,
+}
 
 function callTraits(render: Render): CallTraits {
   const styles = [false, true].flatMap(argumentText =>
-    [true, false].map(nullContent => ({ argumentText, nullContent, apart: false })),
+    [true, false].map(nullContent => ({ shown: true, argumentText, nullContent, apart: false })),
   )
   const style = styles.find(style => showsCall(render, [ask, callTurn(style), callResult], style))
   if (style === undefined) return plainCalls
@@ -142,13 +160,17 @@ function showsCall(
 
 function callTurn({ argumentText, nullContent }: CallTraits): JsonObject {
   const value = argumentText ? JSON.stringify(ARGUMENTS) : ARGUMENTS
-  const call = { id: 'abcdefghi', type: 'function', function: { name: 'probe', arguments: value } }
+  const call = {
+    id: 'abcdefghi',
+    type: 'function',
+    function: { name: TOOL_NAME, arguments: value },
+  }
   return { role: 'assistant', content: nullContent ? null : '', tool_calls: [call] }
 }
 
 const callResult: JsonObject = {
   role: 'tool',
-  name: 'probe',
+  name: TOOL_NAME,
   tool_call_id: 'abcdefghi',
   content: 'the result',
 }

@@ -25,6 +25,10 @@ export const text = fakeText(pieces, prompt => {
   return Int32Array.from(encode(typeof whole === 'string' ? whole : ''))
 })
 export const reading = await outputReading(
-  { templates: ['<think> <tool_call>'], tokenIds: async names => names.map(n => encode(n)[0]) },
+  {
+    templates: ['<think> <tool_call>'],
+    describedCalls: async () => undefined,
+    tokenIds: async names => names.map(n => encode(n)[0]),
+  },
   {},
 )

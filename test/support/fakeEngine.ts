@@ -89,6 +89,7 @@ export function fakeEngine(
       generation: { eosTokenIds: [0] },
       reading: {
         format: detectFormat([]),
+        takesTools: true,
         reasoningMarkers: new Set(),
         callMarkers: new Set(),
         endIds: new Set(),

@@ -56,5 +56,10 @@ function read(
   parsers: ParserOverrides,
   tokenIds: (contents: string[]) => number[],
 ): Promise<OutputReading> {
-  return outputReading({ templates: [], tokenIds: async contents => tokenIds(contents) }, parsers)
+  const text = {
+    templates: [],
+    describedCalls: async () => undefined,
+    tokenIds: async (contents: string[]) => tokenIds(contents),
+  }
+  return outputReading(text, parsers)
 }
