@@ -20,7 +20,8 @@ export interface Latency {
 
 /** Latencies of several servers, which take turns, since a machine changes from minute to minute. */
 export async function latencies(servers: ServerProcess[], numRounds: number): Promise<Latency[]> {
-  const warmUp = 20
+  // Until V8 has compiled what runs: after 20 requests one still takes three times as long, behind the hop too.
+  const warmUp = 1000
   const pairs = await Promise.all(
     servers.map(async server => ({
       client: await StreamClient.connect(server.port),
@@ -109,7 +110,7 @@ export async function peakRss(server: ServerProcess, work: Promise<unknown>): Pr
  * since before the clients connected, when the last of them has had its first event.
  */
 export async function heldByStreams(server: ServerProcess, count: number): Promise<number> {
-  const before = await server.usage({ collect: true })
+  const before = await usageAtRest(server)
   const clients = await connectClients(server, count)
   const begun = Promise.withResolvers<void>()
   let numRunning = 0
@@ -129,6 +130,16 @@ export async function heldByStreams(server: ServerProcess, count: number): Promi
   await Promise.all(streams)
   for (const client of clients) client.close()
   return (during.usedBytes - before.usedBytes) / counted
+}
+
+/** Without garbage, once what earlier clients have left is gone: that takes some turns after their sockets have closed. */
+async function usageAtRest(server: ServerProcess): Promise<ProcessUsage> {
+  for (let last = await server.usage({ collect: true }); ; ) {
+    await new Promise(resolve => setTimeout(resolve, 500))
+    const usage = await server.usage({ collect: true })
+    if (last.usedBytes - usage.usedBytes < 2 ** 18) return usage
+    last = usage
+  }
 }
 
 export interface StallCost {

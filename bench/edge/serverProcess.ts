@@ -7,6 +7,7 @@ import type { ProcessUsage } from './server.ts'
 export class ServerProcess {
   readonly port: number
   readonly #child: ChildProcess
+  #answered: Promise<unknown> = Promise.resolve()
 
   private constructor(child: ChildProcess, port: number) {
     this.#child = child
@@ -25,7 +26,13 @@ export class ServerProcess {
   }
 
   /** @param collect throws garbage away first: what is left is in use, or was not given back by the allocator */
-  async usage({ collect = false } = {}): Promise<ProcessUsage> {
+  usage({ collect = false } = {}): Promise<ProcessUsage> {
+    // One question at a time: answers do not say what they answer.
+    this.#answered = this.#answered.then(() => this.#ask(collect))
+    return this.#answered as Promise<ProcessUsage>
+  }
+
+  async #ask(collect: boolean): Promise<ProcessUsage> {
     this.#child.send(collect ? 'collect' : 'usage')
     const [usage] = (await once(this.#child, 'message')) as [ProcessUsage]
     return usage
