@@ -40,6 +40,12 @@ const cases: [name: string, grammar: Grammar, yes: string[], no: string[]][] = [
     ['ye', 'yess'],
   ],
   [
+    'host names of 253 characters',
+    json({ type: 'string', format: 'hostname' }),
+    ['"a.b"', `"${[63, 63, 63, 61].map(n => 'a'.repeat(n)).join('.')}"`],
+    [`"${[63, 63, 63, 62].map(n => 'a'.repeat(n)).join('.')}"`, `"${'a'.repeat(64)}"`, '"-a"'],
+  ],
+  [
     'gbnf',
     gbnf('root ::= expr\nexpr ::= term (("+" | "-") term)* # c\nterm ::= [0-9]+ | "(" expr ")"\n'),
     ['1+2', '(1-2)+34'],

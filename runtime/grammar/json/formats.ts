@@ -11,7 +11,8 @@ const byte = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
 const ipv4 = `${byte}(\\.${byte}){3}`
 const group = '[0-9a-fA-F]{1,4}'
 const label = '[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?'
-const host = `${label}(\\.${label}){0,3}`
+/** 253 characters at most: three labels of 63 and one of 61. */
+const host = `${label}(\\.${label}){0,2}(\\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,59}[a-zA-Z0-9])?)?`
 const urlPath = "[A-Za-z0-9._~!$&'()*+,;=:@/-]"
 
 /**
