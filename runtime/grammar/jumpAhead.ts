@@ -7,6 +7,8 @@ export type EncodeText = (text: string) => Promise<ArrayLike<number>>
 
 /** Texts whose ids are kept: a grammar has a few dozen. */
 const maxCached = 2048
+/** A tokenizer that is at a long prompt must not hold up whoever shares the step: text it is not back with in time is drawn. */
+const patienceMs = 200
 
 /**
  * Tells the tokens of text that a grammar leaves no choice about, as the model's tokenizer writes it: what the model has seen in
@@ -50,15 +52,27 @@ export class JumpAhead {
     if (text === undefined) return []
     const known = this.#cache.get(text)
     if (known !== undefined) return known
-    const encoded = Array.from(await this.#encode(text))
-    const ids = this.#spells(encoded, bytes) ? encoded : []
+    // Text that cannot be tokenized, for whatever reason, can still be drawn.
+    const asked = this.#encode(text).then(
+      ids => this.#remember(text, this.#spells(ids, bytes) ? Array.from(ids) : none),
+      () => none,
+    )
+    const { promise: tooLate, resolve } = Promise.withResolvers<readonly number[]>()
+    const timer = setTimeout(resolve, patienceMs, none)
+    const ids = await Promise.race([asked, tooLate])
+    clearTimeout(timer)
+    return ids
+  }
+
+  #remember(text: string, ids: readonly number[]): readonly number[] {
     const [oldest] = this.#cache.keys()
     if (this.#cache.size >= maxCached && oldest !== undefined) this.#cache.delete(oldest)
     this.#cache.set(text, ids)
     return ids
   }
 
-  #spells(ids: readonly number[], bytes: Uint8Array): boolean {
+  #spells(encoded: ArrayLike<number>, bytes: Uint8Array): boolean {
+    const ids = Array.from(encoded)
     const isText = (id: number) =>
       id < this.#vocabSize &&
       ((this.#pieces.flags[id] ?? tokenFlag.missing) & (tokenFlag.special | tokenFlag.missing)) ===
@@ -76,6 +90,8 @@ export class JumpAhead {
     return ids.slice(0, -1)
   }
 }
+
+const none: readonly number[] = []
 
 /** undefined for bytes that begin or end inside a character. */
 function wholeText(bytes: Uint8Array): string | undefined {
