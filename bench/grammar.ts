@@ -166,10 +166,12 @@ clearInterval(watch)
 const { isa, threads } = drawing.report.native
 console.log(`${cpus()[0]?.model}, ${isa}, ${threads} threads, Node ${process.version}`)
 console.log(`${path}: ${numTokens} tokens at most, ${numRounds} rounds in turns, medians`)
-const plainRate = median(cases[0]?.runs.map(run => run.tokensPerSecond) ?? [])
+const plain = cases[0]?.runs ?? []
 for (const { name, runs, turnMs: longest } of cases) {
   const rates = runs.map(run => run.tokensPerSecond)
-  const slowdown = (1 - median(rates) / plainRate) * 100
+  // Neighbours in time are compared: other load on the machine comes and goes.
+  const ratios = rates.map((rate, round) => rate / (plain[round]?.tokensPerSecond ?? Number.NaN))
+  const slowdown = (1 - median(ratios)) * 100
   console.log(
     `${name}: ${median(rates).toFixed(1)} tokens/s (${spread(rates)}), slowdown ${slowdown.toFixed(1)} %, ` +
       `${median(runs.map(run => run.stepsPerToken)).toFixed(2)} steps a token, ` +
