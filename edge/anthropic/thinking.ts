@@ -1,3 +1,4 @@
+import { effortWords } from '../effortWords.ts'
 import type { ChatPrompt } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
 import { invalidValue, isObject } from '../schema.ts'
@@ -21,14 +22,7 @@ interface ThinkingFields {
   reasoning_effort: string | undefined
 }
 
-const EFFORTS: Record<string, Effort> = {
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'xhigh',
-  max: 'xhigh',
-}
+const EFFORTS: Record<string, Effort> = effortWords
 
 /**
  * Reads `thinking`, `output_config.effort` and the extensions of the same meaning. As at Anthropic a request that mentions

@@ -1,19 +1,11 @@
 import type { z } from 'zod'
+import { effortWords } from '../effortWords.ts'
 import type { ChatPrompt, JsonObject } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
 import { defined, field, optional } from '../schema.ts'
 
 /** What the words for effort mean to the engine. */
-const EFFORTS = {
-  none: 'off',
-  off: 'off',
-  minimal: 'low',
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'xhigh',
-  max: 'xhigh',
-} as const
+const EFFORTS = { none: 'off', off: 'off', ...effortWords } as const
 const WORDS = ['none', 'off', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const
 
 /** The fields that say how hard to think, and what else the chat template is told. */

@@ -12,7 +12,7 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
-import type { NativeModel, SlotOptions } from '../native.ts'
+import type { NativeModel } from '../native.ts'
 import { encodeEmbedding } from './encodeEmbedding.ts'
 import { EngineService } from './engineService.ts'
 import type { EngineText } from './engineText.ts'
@@ -22,6 +22,7 @@ import type { ManagedEngine } from './modelRegistry.ts'
 import { PromptEncoder } from './promptEncoder.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
+import { greedySlot } from './slotOptions.ts'
 import { StepLoop } from './stepLoop.ts'
 import type { StepPlan } from './stepPlan.ts'
 
@@ -287,7 +288,7 @@ function sequenceOptions(prompt: Int32Array, owner: string | undefined): Sequenc
     // Nothing follows the prompt.
     maxLength: prompt.length,
     stopIds: noIds,
-    slot: unusedSlot,
+    slot: greedySlot,
     pooled: true,
     cacheSalt: '',
     ...(owner !== undefined && { owner }),
@@ -296,17 +297,3 @@ function sequenceOptions(prompt: Int32Array, owner: string | undefined): Sequenc
 }
 
 const noIds: ReadonlySet<number> = new Set()
-
-/** A sequence holds a slot, also when nothing is drawn. */
-const unusedSlot: SlotOptions = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  seed: 0,
-  choice: 0,
-  topLogprobs: 0,
-}

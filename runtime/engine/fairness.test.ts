@@ -1,21 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { FakeModel } from '../../test/support/fakeModel.ts'
-import type { SlotOptions } from '../native.ts'
 import { Scheduler } from './scheduler.ts'
 import type { Sequence } from './sequence.ts'
+import { greedySlot } from './slotOptions.ts'
 
 const groups = [{ pageTokens: 4, window: null }]
-const slot: Omit<SlotOptions, 'choice'> = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  seed: 1,
-  topLogprobs: 0,
-}
+const slot = { ...greedySlot, temperature: 1, seed: 1 }
 /** Tokens, and so steps, that a sequence takes. */
 const SERVICE = 10
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { FakeModel, fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
 import type { TokenConstraint } from '../grammar/tokenConstraint.ts'
-import type { SlotOptions } from '../native.ts'
 import { type KvGroup, longestSequence } from './pages.ts'
 import { Scheduler, type SchedulerOptions } from './scheduler.ts'
 import type { Sequence, SequenceOptions } from './sequence.ts'
+import { greedySlot } from './slotOptions.ts'
 import type { StepPlan } from './stepPlan.ts'
 
 const full = (pageTokens: number): KvGroup => ({ pageTokens, window: null })
@@ -19,17 +19,11 @@ const layouts: KvGroup[][] = [
   [full(4), sliding(8, 16), sliding(2, 3)],
 ]
 
-const slotOptions = (seed: number, choice: number): SlotOptions => ({
+const slotOptions = (seed: number, choice: number) => ({
+  ...greedySlot,
   temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
   seed,
   choice,
-  topLogprobs: 0,
 })
 
 /** Mulberry32: a small seeded generator, so that a failing mix can be run again. */

@@ -7,6 +7,20 @@ const seedRange = 2 ** 53
 /** A bias from here down bans a token (the convention of OpenAI's `logit_bias`). */
 const banBias = -100
 
+/** The likeliest token, whatever came before; a sequence holds a slot even when nothing is drawn. */
+export const greedySlot: Readonly<SlotOptions> = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+  choice: 0,
+  topLogprobs: 0,
+}
+
 /** What a slot is opened with beside what a request says of sampling. */
 export interface SlotContext {
   seed: number

@@ -1,6 +1,5 @@
 import {
   type Accepted,
-  type DetokenizeJob,
   type Embedded,
   type EmbedJob,
   type Engine,
@@ -8,28 +7,19 @@ import {
   type EngineHealth,
   type GenerateEvent,
   type GenerateJob,
-  type JsonObject,
-  type ModelInfo,
-  type ModelMetrics,
-  type Tokenized,
-  type TokenizeJob,
 } from '../../edge/engine.ts'
 import { trackRun } from '../../edge/trackedJob.ts'
+import { ForwardingEngine } from '../engine/forwardingEngine.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */
-export class DrainableEngine implements Engine {
-  readonly #engine: Engine
+export class DrainableEngine extends ForwardingEngine<Engine> implements Engine {
   #isDraining = false
   /** Switches that end the running jobs. */
   readonly #running = new Set<AbortController>()
   #onIdle = () => {}
 
-  constructor(engine: Engine) {
-    this.#engine = engine
-  }
-
-  submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    return this.#run(signal, 0, running => this.#engine.submit(job, running))
+  override submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    return this.#run(signal, 0, running => this.inner.submit(job, running))
   }
 
   attach(
@@ -38,50 +28,16 @@ export class DrainableEngine implements Engine {
     owner: string | undefined,
     signal: AbortSignal,
   ): Promise<Accepted> {
-    return this.#run(signal, after + 1, reading =>
-      this.#engine.attach(jobId, after, owner, reading),
-    )
+    return this.#run(signal, after + 1, reading => this.inner.attach(jobId, after, owner, reading))
   }
 
-  cancel(id: string, owner: string | undefined): Promise<boolean> {
-    return this.#engine.cancel(id, owner)
-  }
-
-  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+  override async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     this.#checkOpen()
-    return this.#engine.embed(job, signal)
+    return this.inner.embed(job, signal)
   }
 
-  tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return this.#engine.tokenize(job, signal)
-  }
-
-  detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return this.#engine.detokenize(job, signal)
-  }
-
-  models(): Promise<ModelInfo[]> {
-    return this.#engine.models()
-  }
-
-  load(model: string): Promise<ModelInfo> {
-    return this.#engine.load(model)
-  }
-
-  unload(model: string): Promise<ModelInfo> {
-    return this.#engine.unload(model)
-  }
-
-  system(): Promise<JsonObject[]> {
-    return this.#engine.system()
-  }
-
-  metrics(): Promise<ModelMetrics[]> {
-    return this.#engine.metrics()
-  }
-
-  async health(): Promise<EngineHealth> {
-    const health = await this.#engine.health()
+  override async health(): Promise<EngineHealth> {
+    const health = await this.inner.health()
     return this.#isDraining ? { ...health, ready: false, reason: 'draining' } : health
   }
 

@@ -1,3 +1,4 @@
+import { greedySlot } from '../../runtime/engine/slotOptions.ts'
 import type { KvType } from '../../runtime/graph/kvGroups.ts'
 import type { PreparedModel } from '../../runtime/models/loadModel.ts'
 import type {
@@ -63,18 +64,7 @@ export class NativeSession {
     this.model = model
     this.#prepared = prepared
     this.#pages = pages
-    this.#slot = model.openSlot({
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      seed: 0,
-      choice: 0,
-      topLogprobs: 0,
-    })
+    this.#slot = model.openSlot(greedySlot)
   }
 
   /** Prefills `tokens` in chunks and returns the logits at the last position, [V]. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { greedySlot } from '../../runtime/engine/slotOptions.ts'
 import type { LoadSpec, SlotOptions, StepBatch, WeightSpec } from '../../runtime/native.ts'
 
 // Models small enough to know the answer by hand, for tests of the addon.
@@ -127,17 +128,5 @@ export function prompt(tokens: number[], { from = 0, pages = [0] } = {}): StepBa
 
 /** Greedy unless changed. */
 export function slotOptions(change: Partial<SlotOptions> = {}): SlotOptions {
-  return {
-    temperature: 0,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    repetitionPenalty: 1,
-    seed: 1,
-    choice: 0,
-    topLogprobs: 0,
-    ...change,
-  }
+  return { ...greedySlot, seed: 1, ...change }
 }
