@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createApp } from './app.ts'
 import type { LogEntry } from './deps.ts'
 import type { Engine } from './engine.ts'
-import { createScriptedEngine } from './scriptedEngine.ts'
+import { createScriptedEngine } from './scripted/scriptedEngine.ts'
 
 function appWith(engine: Partial<Engine>) {
   const log: LogEntry[] = []

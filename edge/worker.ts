@@ -1,11 +1,14 @@
 import type { ExecutionContext } from 'hono'
+import { parseKeyEntries } from './access/keyEntries.ts'
 import { createApp } from './app.ts'
 import type { AppDeps } from './deps.ts'
-import { createDurableResponseStore, type ObjectNamespace } from './durableResponseStore.ts'
-import { parseKeyEntries } from './keyEntries.ts'
-import { randomId } from './randomId.ts'
-import { RemoteEngine } from './remote.ts'
-import { RoutedEngine } from './routedEngine.ts'
+import { randomId } from './http/randomId.ts'
+import { RemoteEngine } from './remote/remoteEngine.ts'
+import { RoutedEngine } from './remote/routedEngine.ts'
+import {
+  createDurableResponseStore,
+  type ObjectNamespace,
+} from './responseStore/durableResponseStore.ts'
 
 /** Variables and secrets of the Worker. Lists are separated by white space or commas. */
 export interface WorkerEnv {
@@ -40,7 +43,7 @@ interface FetchHandler {
 /** The runtime hands out one environment per isolate; what the app knows of its containers lives as long. */
 const apps = new WeakMap<WorkerEnv, FetchHandler>()
 
-export { StoredResponseObject } from './storedResponseObject.ts'
+export { StoredResponseObject } from './responseStore/storedResponseObject.ts'
 
 /** The edge app as a Cloudflare Worker. */
 export default {

@@ -1,5 +1,5 @@
 import type { Accepted, Engine, GenerateJob } from '../../edge/engine.ts'
-import { createScriptedEngine, scriptedModel } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine, scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { EventQueue } from '../../runtime/engine/eventQueue.ts'
 
 /** What a synthetic job plays; it travels as JSON in the last message of its prompt. */

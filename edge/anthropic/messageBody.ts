@@ -1,5 +1,5 @@
 import type { Accepted, FinishReason, Usage } from '../engine.ts'
-import type { Reply } from '../reply.ts'
+import type { Reply } from '../http/reply.ts'
 import type { ContentBlock } from './contentBlocks.ts'
 
 /** How the choice of a run ended. */

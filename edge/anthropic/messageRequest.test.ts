@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ApiError } from '../errors.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
+import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import { messageRequest } from './messageRequest.ts'
 
 type Body = Parameters<typeof messageRequest>[0]

@@ -1,6 +1,6 @@
-import { endedEarly } from '../collect.ts'
 import { EngineError, type GenerateEvent, type JsonValue, type Usage } from '../engine.ts'
-import type { Reply } from '../reply.ts'
+import type { Reply } from '../http/reply.ts'
+import { endedEarly } from '../jobs/collect.ts'
 import { type BlockStep, type ContentBlock, ContentBlocks } from './contentBlocks.ts'
 import {
   type Finish,

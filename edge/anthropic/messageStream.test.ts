@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { GenerateEvent, Usage } from '../engine.ts'
-import type { EventBody } from '../scriptedRun.ts'
+import type { EventBody } from '../scripted/scriptedRun.ts'
 import type { MessageFormat } from './messageBody.ts'
 import { createMessageCollector } from './messageResponse.ts'
 import { createMessageStream } from './messageStream.ts'

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { JsonObject, ModelInfo } from '../engine.ts'
 import { EngineError } from '../engine.ts'
 import { ApiError } from '../errors.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
+import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import { chatFields, chatRequest } from './chatRequest.ts'
 
 const models: ModelInfo[] = [

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ChatPrompt, GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { resolveModel } from '../resolveModel.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
 import { field, optional, parseFields } from '../schema.ts'
 import { messagesField, toChatMessages } from './chatMessages.ts'
 import { functionsField, toolName, toolsField, toTools } from './chatTools.ts'

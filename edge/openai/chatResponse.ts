@@ -1,5 +1,5 @@
-import type { Choice, Collected } from '../collect.ts'
-import type { Reply } from '../reply.ts'
+import type { Reply } from '../http/reply.ts'
+import type { Choice, Collected } from '../jobs/collect.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import { callFields, chatFinish } from './toolCallBodies.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createCollector } from '../collect.ts'
 import type { FinishReason, GenerateEvent, TokenLogprob } from '../engine.ts'
+import { createCollector } from '../jobs/collect.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
 import { createChatStream } from './chatStream.ts'

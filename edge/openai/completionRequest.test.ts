@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../engine.ts'
 import type { ApiError } from '../errors.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
+import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import { completionRequest } from './completionRequest.ts'
 
 const model = { ...scriptedModel, vocabSize: 100 }

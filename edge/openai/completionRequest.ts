@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { GenerateJob, JsonObject, ModelInfo, TextPrompt } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { resolveModel } from '../resolveModel.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
 import { field, invalidValue, optional, parseFields } from '../schema.ts'
 import { grammarFields, toOutputGrammar } from './outputGrammar.ts'
 import {

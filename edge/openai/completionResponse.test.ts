@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createCollector } from '../collect.ts'
 import type { GenerateEvent, TokenLogprob } from '../engine.ts'
+import { createCollector } from '../jobs/collect.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionResponse } from './completionResponse.ts'
 import { createCompletionStream } from './completionStream.ts'

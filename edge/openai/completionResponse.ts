@@ -1,5 +1,5 @@
-import type { Choice, Collected } from '../collect.ts'
-import type { Reply } from '../reply.ts'
+import type { Reply } from '../http/reply.ts'
+import type { Choice, Collected } from '../jobs/collect.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { LegacyLogprobCounter, type LegacyLogprobs } from './legacyLogprobs.ts'
 import { usageBody } from './usage.ts'

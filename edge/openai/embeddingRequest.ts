@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { EmbedJob, JsonObject, ModelInfo } from '../engine.ts'
-import { resolveModel } from '../resolveModel.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
 import { field, invalidValue, optional, parseFields } from '../schema.ts'
 import { checkTokenId } from './samplingFields.ts'
 

@@ -1,5 +1,5 @@
 import type { JsonObject, ModelInfo } from '../engine.ts'
-import { resolveModel } from '../resolveModel.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
 
 /** The body of GET /v1/models: `default` first, then every model under its real id. */
 export function modelList(models: ModelInfo[]): JsonObject {

@@ -1,5 +1,5 @@
-import type { ToolCall } from '../collect.ts'
 import type { FinishReason, GenerateEvent } from '../engine.ts'
+import type { ToolCall } from '../jobs/collect.ts'
 import type { CallFormat } from './chatRequest.ts'
 
 /** The fields of an answer's message that hold its calls. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
 import { appDefaults } from '../../test/http/deployment.ts'
 import { createApp } from '../app.ts'
-import { createScriptedEngine } from '../scriptedEngine.ts'
+import { createScriptedEngine } from '../scripted/scriptedEngine.ts'
 import { openapiDocument } from './document.ts'
 
 const document = openapiDocument({ hasKeys: false })

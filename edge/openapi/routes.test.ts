@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { appDefaults } from '../../test/http/deployment.ts'
 import { createApp } from '../app.ts'
 import type { AppDeps } from '../deps.ts'
-import { createScriptedEngine } from '../scriptedEngine.ts'
+import { createScriptedEngine } from '../scripted/scriptedEngine.ts'
 import { docsAssets } from './docsPage.ts'
 
 const { assets: _, ...defaults } = appDefaults

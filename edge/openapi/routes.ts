@@ -1,7 +1,7 @@
 import type { Hono } from 'hono'
 import type { RouteDeps } from '../deps.ts'
 import { ApiError } from '../errors.ts'
-import type { AppEnv } from '../requestScope.ts'
+import type { AppEnv } from '../http/requestScope.ts'
 import { DOCS_HTML, DOCS_POLICY, DOCS_SCRIPT, docsAssets, JAVASCRIPT } from './docsPage.ts'
 import { openapiDocument } from './document.ts'
 

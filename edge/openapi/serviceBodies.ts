@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { modelActionFields } from '../modelRoutes.ts'
-import { detokenizeFields, tokenizeFields } from '../tokenizeRoutes.ts'
+import { modelActionFields } from '../service/modelRoutes.ts'
+import { detokenizeFields, tokenizeFields } from '../service/tokenizeRoutes.ts'
 import { count } from './numbers.ts'
 
 const Model = z.object({

@@ -1,8 +1,8 @@
 import type { Context } from 'hono'
-import { workOn } from '../backgroundWork.ts'
-import type { JobRun } from '../jobRun.ts'
-import type { AppEnv } from '../requestScope.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore.ts'
+import { workOn } from '../http/backgroundWork.ts'
+import type { AppEnv } from '../http/requestScope.ts'
+import type { JobRun } from '../jobs/jobRun.ts'
+import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { refresh } from './storedRuns.ts'
 
 /**

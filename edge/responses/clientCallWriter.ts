@@ -1,5 +1,5 @@
 import type { JsonObject } from '../engine.ts'
-import { parseJsonObject } from '../parseJsonObject.ts'
+import { parseJsonObject } from '../http/parseJsonObject.ts'
 import { type CallHead, createCallWriter } from './callWriters.ts'
 import {
   type ContentEvent,

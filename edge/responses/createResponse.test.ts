@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { appDefaults } from '../../test/http/deployment.ts'
 import { createApp } from '../app.ts'
 import { EngineError, type GenerateJob } from '../engine.ts'
-import { createScriptedEngine } from '../scriptedEngine.ts'
+import { createScriptedEngine } from '../scripted/scriptedEngine.ts'
 
 /** An engine that cannot enforce the schema of any strict function. */
 function serverWithoutSchemas() {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../engine.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
+import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import { responseRequest } from './responseRequest.ts'
 
 const identity = { id: 'resp_x', created: 1, canStore: true }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
 import {
   grammarFields,
   type OutputGrammar,
@@ -10,7 +11,6 @@ import {
 import { jobBasics, samplingFields } from '../openai/samplingFields.ts'
 import { thinkingFields, toThinking } from '../openai/thinking.ts'
 import { refuseUnsupported, unsupportedInResponses } from '../openai/unsupportedFields.ts'
-import { resolveModel } from '../resolveModel.ts'
 import { field, optional, parseFields } from '../schema.ts'
 import { toInputItems } from './inputItems.ts'
 import type { ResponseObject } from './responseObject.ts'

@@ -1,8 +1,8 @@
 import type OpenAI from 'openai'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { EngineErrorKind, GenerateEvent } from '../engine.ts'
-import { scriptedModel } from '../scriptedEngine.ts'
-import type { StreamEncoder } from '../sse.ts'
+import type { StreamEncoder } from '../http/sse.ts'
+import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import type {
   ApplyPatchCallItem,
   CustomToolCallItem,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { ClientEngine } from '../clientEngine.ts'
+import { ClientEngine } from '../access/clientEngine.ts'
 import { EngineError, type EngineErrorKind, type GenerateEvent } from '../engine.ts'
-import { createMemoryResponseStore } from '../memoryResponseStore.ts'
-import { createScriptedEngine, scriptedModel } from '../scriptedEngine.ts'
+import { createMemoryResponseStore } from '../responseStore/memoryResponseStore.ts'
+import { createScriptedEngine, scriptedModel } from '../scripted/scriptedEngine.ts'
 import { responseRequest } from './responseRequest.ts'
 import { refresh } from './storedRuns.ts'
 

@@ -1,6 +1,6 @@
-import type { ClientEngine } from '../clientEngine.ts'
+import type { ClientEngine } from '../access/clientEngine.ts'
 import { EngineError, type EngineErrorData } from '../engine.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore.ts'
+import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { ResponseRun } from './responseRun.ts'
 import { ToolIndex } from './toolIndex.ts'
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Api, parseJson } from './api.ts'
-import { type Check, fits, must, mustBeHere, mustSucceed, NotHere } from './check.ts'
+import { type Check, fits, must, mustBeHere, mustSucceed } from './check.ts'
+import { NotHere } from './outcome.ts'
 import { weatherParameters, weatherShape } from './toolChecks.ts'
 
 const PATH = '/v1/messages'

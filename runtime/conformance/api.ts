@@ -1,5 +1,5 @@
-import { NotMet } from './check.ts'
 import { parseEventStream, type ServerSentEvent } from './eventStream.ts'
+import { NotMet } from './outcome.ts'
 
 /** A whole answer of the server. */
 export interface Answer {

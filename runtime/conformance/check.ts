@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Answer, Api } from './api.ts'
+import { NotHere, NotMet } from './outcome.ts'
 
 /** A point of a contract that official clients rely on. */
 export interface Check {
@@ -9,12 +10,6 @@ export interface Check {
   /** Returns where the point holds; throws `NotMet` where it does not, `NotHere` where the server lacks the capability. */
   run(api: Api): Promise<void>
 }
-
-/** The server answers otherwise than its clients expect. */
-export class NotMet extends Error {}
-
-/** The server says that it does not do what the point is about. */
-export class NotHere extends Error {}
 
 /** @throws NotMet with the reason, unless the condition holds */
 export function must(condition: unknown, reason: string): asserts condition {

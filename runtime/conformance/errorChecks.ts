@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { type Answer, type Api, parseJson } from './api.ts'
 import { CHAT, hello } from './chatShapes.ts'
-import { type Check, fits, must, NotHere } from './check.ts'
+import { type Check, fits, must } from './check.ts'
+import { NotHere } from './outcome.ts'
 
 const shape = z.object({
   error: z.object({

@@ -1,5 +1,6 @@
 import { CHAT, hello } from './chatShapes.ts'
-import { type Check, must, NotHere } from './check.ts'
+import { type Check, must } from './check.ts'
+import { NotHere } from './outcome.ts'
 
 const ORIGIN = 'https://app.example'
 /** What the OpenAI and Anthropic clients add in a browser. */

@@ -1,5 +1,6 @@
 import { CHAT, chat, chatStream, hello } from './chatShapes.ts'
-import { type Check, must, NotHere } from './check.ts'
+import { type Check, must } from './check.ts'
+import { NotHere } from './outcome.ts'
 
 const asked = { logprobs: true, top_logprobs: 2 }
 

@@ -1,6 +1,7 @@
 import { parseJson } from './api.ts'
 import { CHAT, type Completion, chat, chatStream, contentOf, hello } from './chatShapes.ts'
-import { type Check, fits, must, NotHere } from './check.ts'
+import { type Check, fits, must } from './check.ts'
+import { NotHere } from './outcome.ts'
 import { weatherParameters, weatherShape } from './toolChecks.ts'
 
 const response_format = {

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Api } from './api.ts'
 import { parseJson } from './api.ts'
 import { CHAT, chat, chatStream, hello } from './chatShapes.ts'
-import { type Check, fits, must, NotHere } from './check.ts'
+import { type Check, fits, must } from './check.ts'
+import { NotHere } from './outcome.ts'
 
 /** Short to write, so that a model without talent finishes too. */
 export const weatherParameters = {

@@ -10,7 +10,7 @@ import {
   type GenerateJob,
   type TokenizeJob,
 } from '../../edge/engine.ts'
-import { enginePaths, SECRET_HEADER } from '../../edge/engineWire.ts'
+import { enginePaths, SECRET_HEADER } from '../../edge/remote/engineWire.ts'
 import { eventsResponse } from './eventsResponse.ts'
 import { readJob } from './readJob.ts'
 
@@ -52,7 +52,7 @@ const statuses: Record<EngineErrorKind, number> = {
   internal: 500,
 }
 
-/** An engine as an HTTP application: see `edge/engineWire.ts` for what is said on it. */
+/** An engine as an HTTP application: see `edge/remote/engineWire.ts` for what is said on it. */
 export function createContainerApp(
   engine: Engine,
   options: ContainerOptions,

@@ -1,6 +1,6 @@
-import { encodeText } from '../../edge/encodeText.ts'
 import type { Accepted, GenerateEvent } from '../../edge/engine.ts'
-import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/engineWire.ts'
+import { encodeText } from '../../edge/http/encodeText.ts'
+import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/remote/engineWire.ts'
 
 const KEEP_ALIVE = new TextEncoder().encode('\n')
 

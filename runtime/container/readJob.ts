@@ -1,7 +1,7 @@
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
-import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/jsonDepth.ts'
-import { parseJsonObject } from '../../edge/parseJsonObject.ts'
-import { readBytes } from '../../edge/readBytes.ts'
+import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/http/jsonDepth.ts'
+import { parseJsonObject } from '../../edge/http/parseJsonObject.ts'
+import { readBytes } from '../../edge/http/readBytes.ts'
 
 /**
  * Reads the body of a request as a job.

@@ -4,7 +4,7 @@ import type { ChatMessage, ChatPrompt, FunctionTool, GenerateJob } from '../../e
 import { collectEvents, fakeEngine } from '../../test/support/fakeEngine.ts'
 import type { ParserOverrides } from '../parse/detectFormat.ts'
 import { TextService } from '../text/textService.ts'
-import { outputReading } from './outputReading.ts'
+import { outputReading } from './output/outputReading.ts'
 
 /** A real tokenizer, a template that shows no tools, and a model that draws at random. */
 async function engineWith(parsers: ParserOverrides) {

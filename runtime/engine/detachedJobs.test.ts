@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Accepted, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
-import { createScriptedEngine, type ScriptedOptions } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine, type ScriptedOptions } from '../../edge/scripted/scriptedEngine.ts'
 import { DetachedJobs } from './detachedJobs.ts'
 import type { JobLogLimits } from './jobLogs.ts'
 

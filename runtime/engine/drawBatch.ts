@@ -1,7 +1,7 @@
 import { setBit } from '../grammar/bits.ts'
 import type { SampleBatch, SampleResult } from '../native.ts'
-import type { Sequence } from './sequence.ts'
-import type { StepPlan } from './stepPlan.ts'
+import type { Sequence } from '../scheduler/sequence.ts'
+import type { StepPlan } from '../scheduler/stepPlan.ts'
 
 /** The rows of a step that are still to be drawn, and where their results go. */
 export interface DrawBatch {

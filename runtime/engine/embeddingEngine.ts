@@ -13,6 +13,9 @@ import {
   type TokenizeJob,
 } from '../../edge/engine.ts'
 import type { NativeModel } from '../native.ts'
+import { Scheduler, type SchedulerOptions } from '../scheduler/scheduler.ts'
+import type { Sequence, SequenceOptions } from '../scheduler/sequence.ts'
+import type { StepPlan } from '../scheduler/stepPlan.ts'
 import { encodeEmbedding } from './encodeEmbedding.ts'
 import { EngineService } from './engineService.ts'
 import type { EngineText } from './engineText.ts'
@@ -20,11 +23,8 @@ import type { StepResult } from './launchStep.ts'
 import type { LoadReport } from './localEngine.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
 import { PromptEncoder } from './promptEncoder.ts'
-import { Scheduler, type SchedulerOptions } from './scheduler.ts'
-import type { Sequence, SequenceOptions } from './sequence.ts'
 import { greedySlot } from './slotOptions.ts'
 import { StepLoop } from './stepLoop.ts'
-import type { StepPlan } from './stepPlan.ts'
 
 export interface EmbeddingEngineOptions {
   info: ModelInfo & { vocabSize: number; maxModelLen: number; embeddingSize: number }

@@ -5,7 +5,7 @@ import {
   type ModelInfo,
   type ModelMetrics,
 } from '../../edge/engine.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { Scheduler } from '../scheduler/scheduler.ts'
 
 /** What the periodic log line and the metrics are made of, beside what a scheduler counts. */
 export type EngineStats = Scheduler['counters'] &

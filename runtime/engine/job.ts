@@ -6,10 +6,10 @@ import type {
   GenerateJob,
   TokenLogprob,
 } from '../../edge/engine.ts'
-import type { Detokenizer } from '../text/detokenizer.ts'
-import { ChoiceOutput, type ChoiceOutputOptions, type OutputDelta } from './choiceOutput.ts'
+import type { Sequence } from '../scheduler/sequence.ts'
+import type { Detokenizer } from '../text/tokenizer/detokenizer.ts'
 import type { EventQueue } from './eventQueue.ts'
-import type { Sequence } from './sequence.ts'
+import { ChoiceOutput, type ChoiceOutputOptions, type OutputDelta } from './output/choiceOutput.ts'
 
 interface Choice {
   index: number

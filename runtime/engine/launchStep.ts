@@ -1,6 +1,6 @@
 import type { NativeModel, SampleResult, ScoreResult } from '../native.ts'
+import type { StepPlan } from '../scheduler/stepPlan.ts'
 import { drawBatch, forPlan, isConstrained, prepareDraw } from './drawBatch.ts'
-import type { StepPlan } from './stepPlan.ts'
 
 export interface StepResult {
   sampled: SampleResult

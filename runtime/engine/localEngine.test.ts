@@ -8,9 +8,9 @@ import {
   fakeText,
 } from '../../test/support/fakeEngine.ts'
 import { fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
-import { ChatTemplateError } from '../text/chatTemplateError.ts'
-import { detokenize } from '../text/detokenizer.ts'
-import { pieceBytes, TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
+import { ChatTemplateError } from '../text/chat/chatTemplateError.ts'
+import { detokenize } from '../text/tokenizer/detokenizer.ts'
+import { pieceBytes, TokenPiecesBuilder, tokenFlag } from '../text/tokenizer/tokenPieces.ts'
 import type { LocalEngine } from './localEngine.ts'
 import { slotOptions } from './slotOptions.ts'
 

@@ -5,9 +5,9 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../../edge/engine.ts'
-import { ChatTemplateError } from '../text/chatTemplateError.ts'
-import { toFimPrompt } from '../text/fimTokens.ts'
+import { ChatTemplateError } from '../text/chat/chatTemplateError.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
+import { toFimPrompt } from '../text/tokenizer/fimTokens.ts'
 import { truncateChat, truncateIds } from './truncatePrompt.ts'
 
 type PromptService = Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'> &

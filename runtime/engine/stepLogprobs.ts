@@ -1,8 +1,8 @@
 import type { TokenLogprob } from '../../edge/engine.ts'
+import type { Sequence } from '../scheduler/sequence.ts'
+import type { StepPlan } from '../scheduler/stepPlan.ts'
 import type { StepResult } from './launchStep.ts'
-import type { Sequence } from './sequence.ts'
-import type { StepPlan } from './stepPlan.ts'
-import { type TokenBytes, tokenLogprob } from './tokenLogprob.ts'
+import { type TokenBytes, tokenLogprob } from './output/tokenLogprob.ts'
 
 /** The log-probabilities in the results of a step, as the contract shows them. */
 export class StepLogprobs {

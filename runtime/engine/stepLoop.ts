@@ -1,7 +1,7 @@
 import type { NativeModel } from '../native.ts'
+import type { Scheduler } from '../scheduler/scheduler.ts'
+import type { StepPlan } from '../scheduler/stepPlan.ts'
 import { type LaunchedStep, launchStep, type StepResult } from './launchStep.ts'
-import type { Scheduler } from './scheduler.ts'
-import type { StepPlan } from './stepPlan.ts'
 
 interface RunningStep extends LaunchedStep {
   plan: StepPlan

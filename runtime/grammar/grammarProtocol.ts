@@ -1,4 +1,4 @@
-import type { TokenPieces } from '../text/tokenPieces.ts'
+import type { TokenPieces } from '../text/tokenizer/tokenPieces.ts'
 import type { Automaton, TokenLimits } from './automaton.ts'
 import type { OutputRequest } from './outputGrammar.ts'
 import type { TokenTrie } from './tokenTrie.ts'

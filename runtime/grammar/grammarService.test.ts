@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Grammar } from '../../edge/engine.ts'
-import { TokenPiecesBuilder } from '../text/tokenPieces.ts'
+import { TokenPiecesBuilder } from '../text/tokenizer/tokenPieces.ts'
 import { GrammarError } from './expr.ts'
 import { GrammarMatcher } from './grammarMatcher.ts'
 import { GrammarService } from './grammarService.ts'

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { pieceBytes, type TokenPieces } from '../text/tokenPieces.ts'
+import { pieceBytes, type TokenPieces } from '../text/tokenizer/tokenPieces.ts'
 import type { TokenLimits } from './automaton.ts'
 import { GrammarError } from './expr.ts'
 import { CompiledGrammar, type MatchVocabulary } from './grammarMatcher.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { TokenPiecesBuilder, tokenFlag } from '../text/tokenPieces.ts'
+import { TokenPiecesBuilder, tokenFlag } from '../text/tokenizer/tokenPieces.ts'
 import { compileAutomaton } from './automaton.ts'
 import { forcedRun } from './forcedRun.ts'
 import { type EncodeText, JumpAhead } from './jumpAhead.ts'

@@ -1,4 +1,4 @@
-import { pieceBytes, type TokenPieces, tokenFlag } from '../text/tokenPieces.ts'
+import { pieceBytes, type TokenPieces, tokenFlag } from '../text/tokenizer/tokenPieces.ts'
 import type { ForcedRun } from './forcedRun.ts'
 import { isProperPrefix, type TokenTrie } from './tokenTrie.ts'
 

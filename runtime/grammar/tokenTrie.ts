@@ -1,4 +1,4 @@
-import { type TokenPieces, tokenFlag } from '../text/tokenPieces.ts'
+import { type TokenPieces, tokenFlag } from '../text/tokenizer/tokenPieces.ts'
 import type { TokenLimits } from './automaton.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
-import { concatBytes } from '../../edge/concatBytes.ts'
-import type { ByteReader } from '../../edge/remote.ts'
+import { concatBytes } from '../../edge/http/concatBytes.ts'
+import type { ByteReader } from '../../edge/remote/engineFetch.ts'
 
 /** What may wait for a reader; beyond it the stream's window closes, and the container pauses the job. */
 const MAX_UNREAD_BYTES = 16 * 1024

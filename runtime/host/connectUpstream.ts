@@ -1,5 +1,5 @@
 import { Client, Pool } from 'undici'
-import type { EngineFetch } from '../../edge/remote.ts'
+import type { EngineFetch } from '../../edge/remote/engineFetch.ts'
 import { copyUnreadChunks } from './copyUnreadChunks.ts'
 import { dispatchFetch } from './dispatchFetch.ts'
 

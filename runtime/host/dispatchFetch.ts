@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
-import { concatBytes } from '../../edge/concatBytes.ts'
-import type { ByteReader, EngineRequest, EngineResponse } from '../../edge/remote.ts'
+import { concatBytes } from '../../edge/http/concatBytes.ts'
+import type { ByteReader, EngineRequest, EngineResponse } from '../../edge/remote/engineFetch.ts'
 import { AnswerBody } from './answerBody.ts'
 
 /**

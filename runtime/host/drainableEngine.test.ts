@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { GenerateEvent, GenerateJob } from '../../edge/engine.ts'
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { DrainableEngine } from './drainableEngine.ts'
 
 const job: GenerateJob = {

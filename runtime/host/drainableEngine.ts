@@ -8,7 +8,7 @@ import {
   type GenerateEvent,
   type GenerateJob,
 } from '../../edge/engine.ts'
-import { trackRun } from '../../edge/trackedJob.ts'
+import { trackRun } from '../../edge/jobs/trackedJob.ts'
 import { ForwardingEngine } from '../engine/forwardingEngine.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */

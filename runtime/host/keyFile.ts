@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { type KeyEntry, keyDigest, parseKeyEntries } from '../../edge/keyEntries.ts'
-import { randomId } from '../../edge/randomId.ts'
+import { type KeyEntry, keyDigest, parseKeyEntries } from '../../edge/access/keyEntries.ts'
+import { randomId } from '../../edge/http/randomId.ts'
 
 /** 238 bits. */
 const KEY_LENGTH = 40

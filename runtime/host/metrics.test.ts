@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { appDefaults } from '../../test/http/deployment.ts'
 import { createAccessLog } from './accessLog.ts'
 import { registerEngineMetrics } from './engineMetrics.ts'

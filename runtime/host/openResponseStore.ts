@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createMemoryResponseStore } from '../../edge/memoryResponseStore.ts'
-import type { ResponseStore } from '../../edge/responseStore.ts'
+import { createMemoryResponseStore } from '../../edge/responseStore/memoryResponseStore.ts'
+import type { ResponseStore } from '../../edge/responseStore/responseStore.ts'
 import { SqliteResponseStore } from './sqliteResponseStore.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { RemoteEngine } from '../../edge/remote.ts'
-import { RoutedEngine } from '../../edge/routedEngine.ts'
+import { RemoteEngine } from '../../edge/remote/remoteEngine.ts'
+import { RoutedEngine } from '../../edge/remote/routedEngine.ts'
 import { connectUpstream } from './connectUpstream.ts'
 import { DrainableEngine } from './drainableEngine.ts'
 import type { Listener } from './listen.ts'

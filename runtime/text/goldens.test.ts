@@ -5,9 +5,9 @@ import { goldenFolders, sharedDir } from '../../test/conformance/goldenFolders.t
 import { printReport } from '../../test/conformance/report.ts'
 import { runTemplates } from '../../test/conformance/templates.ts'
 import { runVocabularies } from '../../test/conformance/vocabularies.ts'
-import { Detokenizer } from './detokenizer.ts'
 import { loadText, type TextSource } from './textSource.ts'
-import type { Tokenizer } from './tokenizer.ts'
+import { Detokenizer } from './tokenizer/detokenizer.ts'
+import type { Tokenizer } from './tokenizer/tokenizer.ts'
 
 interface GoldenCase {
   text: string

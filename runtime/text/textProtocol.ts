@@ -1,10 +1,10 @@
 import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { ChatTemplateError } from './chatTemplateError.ts'
-import type { FimTokens } from './fimTokens.ts'
+import { ChatTemplateError } from './chat/chatTemplateError.ts'
 import type { TextSource } from './textSource.ts'
-import type { EncodeOptions } from './tokenizer.ts'
-import type { TokenPieces } from './tokenPieces.ts'
+import type { FimTokens } from './tokenizer/fimTokens.ts'
+import type { EncodeOptions } from './tokenizer/tokenizer.ts'
+import type { TokenPieces } from './tokenizer/tokenPieces.ts'
 
 /** What the main thread asks of the text worker. */
 export type TextRequest =

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { ChatTemplateError } from './chatTemplateError.ts'
+import { ChatTemplateError } from './chat/chatTemplateError.ts'
 import { TextService } from './textService.ts'
 
 const goldens = join(import.meta.dirname, '../../test/goldens')

@@ -1,9 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { ChatPrompt } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { contentText } from './chatMessages.ts'
-import { Detokenizer } from './detokenizer.ts'
-import type { FimTokens } from './fimTokens.ts'
+import { contentText } from './chat/chatMessages.ts'
 import {
   fromErrorData,
   type TextInfo,
@@ -12,8 +10,10 @@ import {
   type TextResults,
 } from './textProtocol.ts'
 import type { TextSource } from './textSource.ts'
-import type { EncodeOptions } from './tokenizer.ts'
-import { pieceBytes, type TokenPieces, tokenFlag } from './tokenPieces.ts'
+import { Detokenizer } from './tokenizer/detokenizer.ts'
+import type { FimTokens } from './tokenizer/fimTokens.ts'
+import type { EncodeOptions } from './tokenizer/tokenizer.ts'
+import { pieceBytes, type TokenPieces, tokenFlag } from './tokenizer/tokenPieces.ts'
 
 export interface TextLoadOptions {
   source: TextSource

@@ -3,17 +3,17 @@ import { basename, join } from 'node:path'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
 import { maxConfigBytes, readOptionalModelFile } from '../weights/modelFile.ts'
-import type { ChatTemplateSource, SpecialTokenTexts } from './chatTemplate.ts'
-import { type FimTokens, findFimTokens } from './fimTokens.ts'
-import { tokenizerFromGguf } from './ggufTokenizer.ts'
-import { JsonReader } from './jsonReader.ts'
-import type { Tokenizer } from './tokenizer.ts'
+import type { ChatTemplateSource, SpecialTokenTexts } from './chat/chatTemplate.ts'
+import { type FimTokens, findFimTokens } from './tokenizer/fimTokens.ts'
+import { tokenizerFromGguf } from './tokenizer/ggufTokenizer.ts'
+import { JsonReader } from './tokenizer/jsonReader.ts'
+import type { Tokenizer } from './tokenizer/tokenizer.ts'
 import {
   emptyTokenizerConfig,
   parseTokenizerConfig,
   type TokenizerConfig,
-} from './tokenizerConfig.ts'
-import { tokenizerFromJson } from './tokenizerJson.ts'
+} from './tokenizer/tokenizerConfig.ts'
+import { tokenizerFromJson } from './tokenizer/tokenizerJson.ts'
 
 /** The largest tokenizer.json seen so far has 37 MB. */
 const maxTokenizerBytes = 2 ** 29

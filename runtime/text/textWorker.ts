@@ -4,9 +4,8 @@
  */
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { breakerTokens } from './breakerTokens.ts'
-import { ChatTemplate, templateTexts } from './chatTemplate.ts'
-import { ChatTemplateError } from './chatTemplateError.ts'
+import { ChatTemplate, templateTexts } from './chat/chatTemplate.ts'
+import { ChatTemplateError } from './chat/chatTemplateError.ts'
 import {
   type TextInfo,
   type TextMessage,
@@ -15,8 +14,9 @@ import {
   toErrorData,
 } from './textProtocol.ts'
 import { type LoadedText, loadText } from './textSource.ts'
-import type { EncodeOptions } from './tokenizer.ts'
-import type { TokenPieces } from './tokenPieces.ts'
+import { breakerTokens } from './tokenizer/breakerTokens.ts'
+import type { EncodeOptions } from './tokenizer/tokenizer.ts'
+import type { TokenPieces } from './tokenizer/tokenPieces.ts'
 
 /** A value to send, and the buffers that may be moved instead of copied. */
 interface Answer {

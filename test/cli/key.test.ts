@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { keyDigest } from '../../edge/keyEntries.ts'
+import { keyDigest } from '../../edge/access/keyEntries.ts'
 import { mistralrs, startListening } from './command.ts'
 
 let folder = ''

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
-import { createScriptedEngine, scriptedModel } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine, scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { Api } from '../../runtime/conformance/api.ts'
 import { type CheckResult, runChecks } from '../../runtime/conformance/runChecks.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { JsonObject } from '../../edge/engine.ts'
-import { ChatTemplate } from '../../runtime/text/chatTemplate.ts'
-import { ChatTemplateError } from '../../runtime/text/chatTemplateError.ts'
+import { ChatTemplate } from '../../runtime/text/chat/chatTemplate.ts'
+import { ChatTemplateError } from '../../runtime/text/chat/chatTemplateError.ts'
 import type { Difference, SuiteResult } from './report.ts'
 
 const goldenFile = z.object({

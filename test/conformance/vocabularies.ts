@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tokenizerFromGguf } from '../../runtime/text/ggufTokenizer.ts'
+import { tokenizerFromGguf } from '../../runtime/text/tokenizer/ggufTokenizer.ts'
 import { readGguf } from '../../runtime/weights/gguf.ts'
 import type { Difference, SuiteResult } from './report.ts'
 

@@ -3,7 +3,7 @@ import { compileAutomaton } from '../../runtime/grammar/automaton.ts'
 import { CompiledGrammar, GrammarMatcher } from '../../runtime/grammar/grammarMatcher.ts'
 import { lowerJsonSchema } from '../../runtime/grammar/json/jsonSchema.ts'
 import { buildTokenTrie, tokenLimits } from '../../runtime/grammar/tokenTrie.ts'
-import { pieceBytes, TokenPiecesBuilder } from '../../runtime/text/tokenPieces.ts'
+import { pieceBytes, TokenPiecesBuilder } from '../../runtime/text/tokenizer/tokenPieces.ts'
 import { randomSchema, randomSource } from './randomSchema.ts'
 
 /** All bytes, and random pieces of what schemas are made of. */

@@ -1,11 +1,11 @@
 import { createApp } from '../../edge/app.ts'
 import type { AppDeps, LogEntry } from '../../edge/deps.ts'
-import { randomId } from '../../edge/randomId.ts'
+import { randomId } from '../../edge/http/randomId.ts'
 import {
   createScriptedEngine,
   type ScriptedEngine,
   type ScriptedOptions,
-} from '../../edge/scriptedEngine.ts'
+} from '../../edge/scripted/scriptedEngine.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { staticFile } from '../../runtime/host/staticFiles.ts'
 

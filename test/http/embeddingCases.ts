@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 
 const EMBEDDINGS = '/v1/embeddings'

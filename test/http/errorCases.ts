@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { EngineErrorData } from '../../edge/engine.ts'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 
 interface Expected {

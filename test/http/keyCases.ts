@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import type { KeyEntry } from '../../edge/keyEntries.ts'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import type { KeyEntry } from '../../edge/access/keyEntries.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import type { Scenario } from './deployment.ts'
 import { eventually, type HttpCase, post } from './httpSuite.ts'
 

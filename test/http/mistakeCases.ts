@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 import { sseChunks } from './sseData.ts'
 import { usageEvent } from './usageEvent.ts'

@@ -1,6 +1,6 @@
 import { createApp } from '../../edge/app.ts'
 import type { LogEntry } from '../../edge/deps.ts'
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults, type Deploy, type Scenario } from './deployment.ts'

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { appDefaults } from './deployment.ts'
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { eventually, type HttpCase, post } from './httpSuite.ts'
 import { type ResponseEvent, responseEvents } from './responseEvents.ts'
 import { usageEvent } from './usageEvent.ts'

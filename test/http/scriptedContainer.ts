@@ -1,5 +1,5 @@
 // A container with the scripted engine in a process of its own, to be killed. Tells its parent its port, and what it holds.
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { listen } from '../../runtime/host/listen.ts'

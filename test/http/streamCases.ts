@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 import { sseChunks, sseData } from './sseData.ts'
 import { usageEvent } from './usageEvent.ts'

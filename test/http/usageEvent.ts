@@ -1,4 +1,4 @@
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 
 /** Ends a run that is played by its events. */
 export const usageEvent: EventBody = {

@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { bundleWorker } from '../../scripts/workerBundle.ts'
 import { startWorkerd } from '../../scripts/workerd.ts'
 import {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici'
 import type { LogEntry } from '../../edge/deps.ts'
-import { createScriptedEngine } from '../../edge/scriptedEngine.ts'
+import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import type { WorkerEnv } from '../../edge/worker.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'

@@ -1,7 +1,7 @@
 import Anthropic, { APIError } from '@anthropic-ai/sdk'
 import { afterEach, expect, test } from 'vitest'
-import { type ScriptedOptions, scriptedModel } from '../../edge/scriptedEngine.ts'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import { type ScriptedOptions, scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { eventually } from '../http/httpSuite.ts'
 import { listenScripted } from '../http/nodeServer.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { listenScripted } from '../http/nodeServer.ts'
 import { embeddingChecks, generatingChecks, runnerChecks } from './allChecks.ts'
 import { scriptedAssistant } from './scriptedAssistant.ts'

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { GenerateEvent } from '../../edge/engine.ts'
 import type { ChatFormat } from '../../edge/openai/chatRequest.ts'
 import { createChatStream } from '../../edge/openai/chatStream.ts'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { sseData } from '../http/sseData.ts'
 import { usageEvent } from '../http/usageEvent.ts'
 

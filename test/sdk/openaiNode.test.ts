@@ -1,6 +1,6 @@
 import OpenAI, { APIError } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { eventually } from '../http/httpSuite.ts'
 import { listenScripted } from '../http/nodeServer.ts'
 import { openaiChecks } from './openaiChecks.ts'

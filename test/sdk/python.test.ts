@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { scriptedModel } from '../../edge/scriptedEngine.ts'
+import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { listenScripted } from '../http/nodeServer.ts'
 import { runPythonChecks } from './pythonChecks.ts'
 import { scriptedAssistant } from './scriptedAssistant.ts'

@@ -1,6 +1,6 @@
 import type { ChatMessage, GenerateJob, JsonObject, JsonValue } from '../../edge/engine.ts'
-import { randomId } from '../../edge/randomId.ts'
-import type { EventBody } from '../../edge/scriptedRun.ts'
+import { randomId } from '../../edge/http/randomId.ts'
+import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 
 /**
  * Plays a model that does what it is asked: output of a JSON schema, and with tools two rounds of calls, two beside each

@@ -1,5 +1,5 @@
-import { outputReading } from '../../runtime/engine/outputReading.ts'
-import { TokenPiecesBuilder, tokenFlag } from '../../runtime/text/tokenPieces.ts'
+import { outputReading } from '../../runtime/engine/output/outputReading.ts'
+import { TokenPiecesBuilder, tokenFlag } from '../../runtime/text/tokenizer/tokenPieces.ts'
 import { fakeText } from './fakeEngine.ts'
 
 /** Ids below 128 are ASCII characters, but for 0, which ends a text; then come control tokens. */

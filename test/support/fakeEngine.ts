@@ -2,11 +2,15 @@ import { expect } from 'vitest'
 import type { GenerateEvent, GenerateJob } from '../../edge/engine.ts'
 import type { EngineText } from '../../runtime/engine/engineText.ts'
 import { LocalEngine, type LocalEngineOptions } from '../../runtime/engine/localEngine.ts'
-import type { SchedulerOptions } from '../../runtime/engine/scheduler.ts'
 import { detectFormat } from '../../runtime/parse/detectFormat.ts'
-import { Detokenizer, detokenize } from '../../runtime/text/detokenizer.ts'
+import type { SchedulerOptions } from '../../runtime/scheduler/scheduler.ts'
 import type { PromptText } from '../../runtime/text/textService.ts'
-import { pieceBytes, type TokenPieces, tokenFlag } from '../../runtime/text/tokenPieces.ts'
+import { Detokenizer, detokenize } from '../../runtime/text/tokenizer/detokenizer.ts'
+import {
+  pieceBytes,
+  type TokenPieces,
+  tokenFlag,
+} from '../../runtime/text/tokenizer/tokenPieces.ts'
 import { fakeVocabSize } from './fakeModel.ts'
 import { FakeNative } from './fakeNative.ts'
 

@@ -1,8 +1,8 @@
 import { type DrawBatch, drawBatch, isConstrained } from '../../runtime/engine/drawBatch.ts'
-import type { KvGroup } from '../../runtime/engine/pages.ts'
-import type { StepPlan } from '../../runtime/engine/stepPlan.ts'
 import type { TokenConstraint } from '../../runtime/grammar/tokenConstraint.ts'
 import type { SampleBatch, SlotOptions, StepBatch } from '../../runtime/native.ts'
+import type { KvGroup } from '../../runtime/scheduler/pages.ts'
+import type { StepPlan } from '../../runtime/scheduler/stepPlan.ts'
 
 /**
  * A model for tests that shows every mistake in page tables: it keeps real page memory, the state written for a token

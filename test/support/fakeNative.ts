@@ -1,5 +1,5 @@
-import type { KvGroup } from '../../runtime/engine/pages.ts'
 import type { NativeModel, SampleResult, ScoreResult } from '../../runtime/native.ts'
+import type { KvGroup } from '../../runtime/scheduler/pages.ts'
 import { FakeModel } from './fakeModel.ts'
 
 /** The fake model behind the addon's contract: calls are queued and executed in order, one each turn of the event loop. */

@@ -1,6 +1,6 @@
-import { type OutputReading, outputReading } from '../../runtime/engine/outputReading.ts'
+import { type OutputReading, outputReading } from '../../runtime/engine/output/outputReading.ts'
 import type { ParserOverrides } from '../../runtime/parse/detectFormat.ts'
-import { TokenPiecesBuilder, tokenFlag } from '../../runtime/text/tokenPieces.ts'
+import { TokenPiecesBuilder, tokenFlag } from '../../runtime/text/tokenizer/tokenPieces.ts'
 import { fakeEngine, fakeText } from './fakeEngine.ts'
 
 interface Saying {

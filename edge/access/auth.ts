@@ -1,0 +1,84 @@
+import { ApiError } from '../errors.ts'
+import type { Client } from './client.ts'
+import { type KeyEntry, keyDigest } from './keyEntries.ts'
+import { KeyLimits } from './keyLimits.ts'
+
+export interface KnownKeys {
+  /** Keys as they are, which may do everything. */
+  apiKeys: string[]
+  entries: KeyEntry[]
+}
+
+interface Known {
+  /** SHA-256 of the key, 64 hex digits. */
+  digest: string
+  client: Client
+}
+
+/**
+ * Returns a function that finds the client of a request by its key, a bearer token or `x-api-key`; undefined where no keys
+ * are configured. It throws 401 for any other key, and for none. Digests are compared, all of them and in full, so that
+ * the time taken says nothing about a key.
+ */
+export function createAuth(
+  { apiKeys, entries }: KnownKeys,
+  nowMs: number,
+): (request: Request) => Promise<Client | undefined> {
+  if (apiKeys.length + entries.length === 0) return async () => undefined
+  const listed = entries.map(entry => listedKey(entry, nowMs))
+  let known: Known[] | undefined
+  return async ({ headers }) => {
+    known ??= [...listed, ...(await Promise.all(apiKeys.map(plainKey)))]
+    const key = presentedKey(headers)
+    const client = key === undefined ? undefined : match(await keyDigest(key), known)
+    if (client !== undefined) return client
+    throw new ApiError({
+      status: 401,
+      type: 'invalid_request_error',
+      code: 'invalid_api_key',
+      message:
+        key === undefined
+          ? 'No API key provided. Send it as `Authorization: Bearer <key>` or `x-api-key: <key>`.'
+          : 'Incorrect API key provided.',
+      headers: { 'www-authenticate': 'Bearer' },
+    })
+  }
+}
+
+/** A key without a name of its own gets one that every edge with the key gives it. */
+async function plainKey(key: string): Promise<Known> {
+  const digest = await keyDigest(key)
+  return { digest, client: { name: `key-${digest.slice(0, 8)}`, admin: true } }
+}
+
+function listedKey(entry: KeyEntry, nowMs: number): Known {
+  const { name, sha256, models, admin = false } = entry
+  const { requestsPerMinute, tokensPerMinute, maxConcurrent } = entry
+  const isLimited = requestsPerMinute ?? tokensPerMinute ?? maxConcurrent
+  return {
+    digest: sha256,
+    client: {
+      name,
+      admin,
+      ...(models !== undefined && { models: new Set(models) }),
+      ...(isLimited !== undefined && { limits: new KeyLimits(entry, nowMs) }),
+    },
+  }
+}
+
+function presentedKey(headers: Headers): string | undefined {
+  const [, bearer] = /^Bearer +(.+)$/i.exec(headers.get('authorization') ?? '') ?? []
+  return bearer?.trim() ?? headers.get('x-api-key') ?? undefined
+}
+
+function match(candidate: string, known: Known[]): Client | undefined {
+  let found: Client | undefined
+  for (const { digest, client } of known) {
+    let difference = 0
+    for (let i = 0; i < digest.length; i++) {
+      difference |= digest.charCodeAt(i) ^ candidate.charCodeAt(i)
+    }
+    if (difference === 0) found = client
+  }
+  return found
+}

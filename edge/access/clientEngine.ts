@@ -1,0 +1,161 @@
+import type { AppDeps } from '../deps.ts'
+import type {
+  Accepted,
+  DetokenizeJob,
+  Embedded,
+  EmbedJob,
+  Engine,
+  EngineHealth,
+  GenerateJob,
+  JsonObject,
+  ModelInfo,
+  ModelMetrics,
+  Tokenized,
+  TokenizeJob,
+} from '../engine.ts'
+import { ApiError } from '../errors.ts'
+import { meterRun } from '../jobs/meteredRun.ts'
+import type { Client } from './client.ts'
+
+/**
+ * The engine as one request may use it: jobs carry the names of the request and of its client, and stay within what the
+ * client's key allows. The only engine that routes ever see.
+ */
+export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
+  readonly #engine: Engine
+  readonly #clock: () => number
+  readonly #requestId: string
+  readonly #client: Client | undefined
+
+  /** @param client undefined where no keys are configured */
+  constructor(
+    { engine, clock }: Pick<AppDeps, 'engine' | 'clock'>,
+    requestId: string,
+    client: Client | undefined,
+  ) {
+    this.#engine = engine
+    this.#clock = clock
+    this.#requestId = requestId
+    this.#client = client
+  }
+
+  /** Opaque name of the client: what it owns is nobody else's. */
+  get owner(): string | undefined {
+    return this.#client?.name
+  }
+
+  /** @throws EngineError; ApiError 403 for a model the key does not allow, 429 when it has used up what it may */
+  async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+    this.#checkModel(job.model)
+    const begin = () => this.#engine.submit(this.#stamped(job), signal)
+    const limits = this.#client?.limits
+    if (limits === undefined) return begin()
+    // What a detached job makes is counted whoever reads it.
+    const attach = job.detach
+      ? (jobId: string) => this.attach(jobId, -1, new AbortController().signal)
+      : undefined
+    return meterRun({ limits, clock: this.#clock, begin, attach }, signal)
+  }
+
+  /** As `Engine.attach`, for jobs of this client. */
+  attach(jobId: string, after: number, signal: AbortSignal): Promise<Accepted> {
+    return this.#engine.attach(jobId, after, this.#client?.name, signal)
+  }
+
+  /** As `Engine.cancel`, for jobs of this client. */
+  cancel(id: string): Promise<boolean> {
+    return this.#engine.cancel(id, this.#client?.name)
+  }
+
+  /** @throws as `submit` */
+  async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    this.#checkModel(job.model)
+    const limits = this.#client?.limits
+    limits?.begin(this.#clock())
+    try {
+      const embedded = await this.#engine.embed(this.#stamped(job), signal)
+      limits?.spendTokens(embedded.promptTokens, this.#clock())
+      return embedded
+    } finally {
+      limits?.end()
+    }
+  }
+
+  async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
+    this.#checkModel(job.model)
+    return this.#engine.tokenize(job, signal)
+  }
+
+  async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
+    this.#checkModel(job.model)
+    return this.#engine.detokenize(job, signal)
+  }
+
+  /** Every model; those the client may use come first, so that `default` is one of them. */
+  async models(): Promise<ModelInfo[]> {
+    const all = await this.#engine.models()
+    return [
+      ...all.filter(({ id }) => this.#allows(id)),
+      ...all.filter(({ id }) => !this.#allows(id)),
+    ]
+  }
+
+  /** The models the client may use. */
+  async allowedModels(): Promise<ModelInfo[]> {
+    return (await this.#engine.models()).filter(({ id }) => this.#allows(id))
+  }
+
+  /** @throws EngineError; ApiError 403 for a key that may not */
+  async load(model: string): Promise<ModelInfo> {
+    this.#checkAdmin()
+    return this.#engine.load(model)
+  }
+
+  /** @throws as `load` */
+  async unload(model: string): Promise<ModelInfo> {
+    this.#checkAdmin()
+    return this.#engine.unload(model)
+  }
+
+  health(): Promise<EngineHealth> {
+    return this.#engine.health()
+  }
+
+  system(): Promise<JsonObject[]> {
+    return this.#engine.system()
+  }
+
+  metrics(): Promise<ModelMetrics[]> {
+    return this.#engine.metrics()
+  }
+
+  #allows(model: string): boolean {
+    return this.#client?.models?.has(model) ?? true
+  }
+
+  #checkModel(model: string): void {
+    if (this.#allows(model)) return
+    throw new ApiError({
+      status: 403,
+      type: 'permission_error',
+      code: 'model_not_allowed',
+      message: `This API key may not use the model '${model}'. GET /v1/models lists those it may use.`,
+      param: 'model',
+    })
+  }
+
+  #checkAdmin(): void {
+    if (this.#client === undefined || this.#client.admin) return
+    throw new ApiError({
+      status: 403,
+      type: 'permission_error',
+      code: 'forbidden',
+      message: 'This API key may not change models: that takes one with "admin": true.',
+    })
+  }
+
+  #stamped<J extends GenerateJob | EmbedJob>(job: J): J {
+    const owner = this.#client?.name
+    return { ...job, requestId: this.#requestId, ...(owner !== undefined && { owner }) }
+  }
+}

@@ -1,0 +1,122 @@
+import type { Client } from '../access/client.ts'
+import { ClientEngine } from '../access/clientEngine.ts'
+import type { AppDeps, RequestEnd } from '../deps.ts'
+
+/** Probes, scrapes and static pages would drown the log. */
+const housekeeping =
+  /^\/(health|ready|metrics|docs(\/.*)?|ui(\/.*)?|openapi\.json|api-doc\/openapi\.json)?$/
+
+/** Routes whose requests name a model. */
+const withModel =
+  /^\/((chat\/)?completions|responses(\/input_tokens)?|messages(\/count_tokens)?|embeddings|(de)?tokenize|apply-template|models\/(un|re)load|models\/status)$/
+
+const MAX_REQUEST_ID_LENGTH = 128
+
+/** What is known about one request while it runs: its id, its client, its clock and its log line. */
+export class RequestScope {
+  readonly id: string
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal
+  /** For everything the request asks of the engine. */
+  engine: ClientEngine
+  readonly #deps: AppDeps
+  readonly #names: {
+    requestId: string
+    method: string
+    path: string
+    route: string
+    bodyBytes?: number
+  }
+  readonly #isLogged: boolean
+  readonly #startMs = performance.now()
+  #client: Client | undefined
+  #ended = false
+  #lastStepMs = -1
+  /** Set by a route that answers with a stream: the request ends with it, not with its headers. */
+  streaming = false
+  /** Things the client should know of an answer that is not an error. */
+  readonly warnings: string[] = []
+  model: string | undefined
+  promptTokens: number | undefined
+  completionTokens: number | undefined
+
+  /** @param route the pattern that matched, without `/v1`; undefined for none */
+  constructor(deps: AppDeps, request: Request, route: string | undefined) {
+    this.id = incomingId(request) ?? `req_${deps.newId()}`
+    this.signal = request.signal
+    this.engine = new ClientEngine(deps, this.id, undefined)
+    this.#deps = deps
+    const { pathname } = new URL(request.url)
+    const bodyBytes = Number(request.headers.get('content-length') ?? Number.NaN)
+    this.#names = {
+      requestId: this.id,
+      method: request.method,
+      path: pathname,
+      route: route ?? '<unmatched>',
+      ...(Number.isSafeInteger(bodyBytes) && { bodyBytes }),
+    }
+    const isHousekeeping = route !== undefined && housekeeping.test(route)
+    this.#isLogged = request.method !== 'OPTIONS' && (!isHousekeeping || deps.logHealth === true)
+    if (this.#isLogged) deps.log?.({ event: 'request_started', ...this.#names })
+  }
+
+  /** Tells whose request it is. */
+  identify(client: Client): void {
+    this.engine = new ClientEngine(this.#deps, this.id, client)
+    this.#client = client
+  }
+
+  /** What the client's key may still do; nothing where there are no limits. */
+  limitHeaders(): Record<string, string> {
+    return this.#client?.limits?.headers(this.#deps.clock()) ?? {}
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.#startMs
+  }
+
+  reportInternalError(error: unknown): void {
+    this.#deps.log?.({ event: 'internal_error', requestId: this.id, error })
+  }
+
+  /** Says that tokens have been sent to the client. */
+  get onTokens(): (() => void) | undefined {
+    const { measure } = this.#deps
+    if (measure === undefined) return undefined
+    const model = this.model ?? 'unknown'
+    return () => {
+      const nowMs = performance.now()
+      const isFirst = this.#lastStepMs < 0
+      const sinceMs = isFirst ? this.#startMs : this.#lastStepMs
+      this.#lastStepMs = nowMs
+      measure({ kind: isFirst ? 'first_token' : 'step', model, ms: nowMs - sinceMs })
+    }
+  }
+
+  /** Writes the log line; only the first call counts. */
+  end(end: RequestEnd, status: number): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (!this.#isLogged) return
+    this.#deps.log?.({
+      event: 'request_completed',
+      ...this.#names,
+      status,
+      durationMs: this.elapsedMs,
+      end,
+      modelLabel: this.model ?? (withModel.test(this.#names.route) ? 'unknown' : 'none'),
+      ...(this.model !== undefined && { model: this.model }),
+      ...(this.promptTokens !== undefined && { promptTokens: this.promptTokens }),
+      ...(this.completionTokens !== undefined && { completionTokens: this.completionTokens }),
+    })
+  }
+}
+
+/** Hono environment of all routes. */
+export type AppEnv = { Variables: { scope: RequestScope } }
+
+/** A client's own id, cut to what is safe to echo and to log. */
+function incomingId(request: Request): string | undefined {
+  const id = request.headers.get('x-request-id')?.replace(/[^\x21-\x7e]/g, '')
+  return id ? id.slice(0, MAX_REQUEST_ID_LENGTH) : undefined
+}

@@ -1,0 +1,45 @@
+import type { Accepted, GenerateEvent, GenerateJob } from '../engine.ts'
+import type { RequestScope } from '../http/requestScope.ts'
+
+/** An accepted job and the switch that ends it. */
+export interface JobRun {
+  accepted: Accepted
+  events: AsyncIterator<GenerateEvent[]>
+  /** Ends the job; safe to call at any time. */
+  abort(): void
+  /** Lets go of the client of a job that has completed. */
+  release(): void
+  /** Aborted by `abort` only. */
+  signal: AbortSignal
+}
+
+/**
+ * Submits a request's job, which lives no longer than its client.
+ * @throws EngineError and ApiError from `submit`
+ */
+export async function startJob(scope: RequestScope, job: GenerateJob): Promise<JobRun> {
+  const { engine, signal: clientSignal } = scope
+  scope.model = job.model
+  const controller = new AbortController()
+  const release = () => clientSignal.removeEventListener('abort', abort)
+  const abort = () => {
+    release()
+    controller.abort()
+  }
+  if (clientSignal.aborted) abort()
+  else clientSignal.addEventListener('abort', abort)
+  try {
+    const accepted = await engine.submit(job, controller.signal)
+    scope.promptTokens = accepted.promptTokens
+    return {
+      accepted,
+      events: accepted.events[Symbol.asyncIterator](),
+      abort,
+      release,
+      signal: controller.signal,
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+}

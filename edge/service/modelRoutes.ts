@@ -1,0 +1,37 @@
+import type { Hono } from 'hono'
+import { z } from 'zod'
+import type { RouteDeps } from '../deps.ts'
+import type { ModelInfo } from '../engine.ts'
+import { readJsonObject } from '../http/requestBody.ts'
+import type { AppEnv, RequestScope } from '../http/requestScope.ts'
+import { resolveModel } from '../jobs/resolveModel.ts'
+import { translateErrors } from '../jobs/translateErrors.ts'
+import { field, parseFields } from '../schema.ts'
+
+/** The body of POST /v1/models/unload, /reload and /status. */
+export const modelActionFields = z.object({ model_id: field.string() })
+
+type Action = (scope: RequestScope, model: string) => Promise<ModelInfo>
+
+const actions: Record<string, Action> = {
+  unload: ({ engine }, model) => engine.unload(model),
+  reload: ({ engine }, model) => engine.load(model),
+  status: async ({ engine }, model) => resolveModel(await engine.allowedModels(), model),
+}
+
+/** Adds what frees a model's memory, loads it again and tells where it is. */
+export function addModelRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): void {
+  for (const [name, act] of Object.entries(actions)) {
+    app.post(`/models/${name}`, async c => {
+      const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+      const { model_id } = parseFields(modelActionFields, body)
+      const { scope } = c.var
+      const { id, status } = await translateErrors(
+        () => 'model_id',
+        () => act(scope, model_id),
+      )
+      scope.model = id
+      return c.json({ model_id: id, status })
+    })
+  }
+}
