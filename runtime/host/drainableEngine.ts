@@ -8,14 +8,12 @@ import {
   type GenerateEvent,
   type GenerateJob,
 } from '../../edge/engine.ts'
-import { trackRun } from '../../edge/jobs/trackedJob.ts'
 import { ForwardingEngine } from '../engine/forwardingEngine.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */
 export class DrainableEngine extends ForwardingEngine<Engine> implements Engine {
   #isDraining = false
-  /** Switches that end the running jobs. */
-  readonly #running = new Set<AbortController>()
+  readonly #running = new Set<Run>()
   #onIdle = () => {}
 
   override submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
@@ -48,7 +46,7 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
     const { promise: idle, resolve } = Promise.withResolvers<void>()
     this.#onIdle = resolve
     const deadline = setTimeout(() => {
-      for (const controller of this.#running) controller.abort(shutDown)
+      for (const run of this.#running) run.shutDown()
     }, deadlineMs)
     await idle
     clearTimeout(deadline)
@@ -67,34 +65,80 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
     begin: (signal: AbortSignal) => Promise<Accepted>,
   ): Promise<Accepted> {
     this.#checkOpen()
-    const controller = new AbortController()
-    const abort = () => controller.abort(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort)
-    this.#running.add(controller)
-    const accepted = await trackRun(begin(controller.signal), controller.signal, () => {
-      signal.removeEventListener('abort', abort)
-      this.#running.delete(controller)
-      if (this.#running.size === 0) this.#onIdle()
-    })
-    return { ...accepted, events: new UntilShutDown(accepted.events, controller.signal, firstSeq) }
+    const run = new Run(signal, firstSeq, this.#onRunEnd)
+    this.#running.add(run)
+    try {
+      const accepted = await begin(run.signal)
+      run.read(accepted.events)
+      return { ...accepted, events: run }
+    } catch (error) {
+      run.end()
+      throw error
+    }
+  }
+
+  readonly #onRunEnd = (run: Run) => {
+    this.#running.delete(run)
+    if (this.#running.size === 0) this.#onIdle()
   }
 }
 
 const shutDown = { kind: 'draining' as const, message: 'The server shut down before the end.' }
 
-/** The same events, and an error in place of the end when the deadline has passed. */
-class UntilShutDown implements AsyncIterableIterator<GenerateEvent[]> {
-  readonly #iterator: AsyncIterator<GenerateEvent[]>
-  readonly #signal: AbortSignal
+/**
+ * A job and its events, with an error in place of the end when the deadline has passed. One object and the listener of the
+ * client's signal too: thousands may be there at a time.
+ */
+class Run implements AsyncIterableIterator<GenerateEvent[]> {
+  readonly #client: AbortSignal
+  readonly #controller = new AbortController()
+  readonly #onEnd: (run: Run) => void
+  #iterator: AsyncIterator<GenerateEvent[]> | undefined
   #seq: number
+  #hasEnded = false
   #isTold = false
 
-  /** @param seq number of the first event */
-  constructor(events: AsyncIterable<GenerateEvent[]>, signal: AbortSignal, seq: number) {
-    this.#iterator = events[Symbol.asyncIterator]()
-    this.#signal = signal
+  /**
+   * @param client ends the job
+   * @param seq number of the first event
+   * @param onEnd called once: when the events have ended, when the job was aborted, or when it was not accepted
+   */
+  constructor(client: AbortSignal, seq: number, onEnd: (run: Run) => void) {
+    this.#client = client
     this.#seq = seq
+    this.#onEnd = onEnd
+    if (client.aborted) this.#controller.abort(client.reason)
+    else client.addEventListener('abort', this)
+  }
+
+  /** For the job. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Called when the client leaves. Not left to the events alone: nobody may ever ask for the first one. */
+  handleEvent(): void {
+    this.#abort(this.#client.reason)
+  }
+
+  shutDown(): void {
+    this.#abort(shutDown)
+  }
+
+  #abort(reason: unknown): void {
+    this.#controller.abort(reason)
+    this.end()
+  }
+
+  end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#client.removeEventListener('abort', this)
+    this.#onEnd(this)
+  }
+
+  read(events: AsyncIterable<GenerateEvent[]>): void {
+    this.#iterator = events[Symbol.asyncIterator]()
   }
 
   [Symbol.asyncIterator](): this {
@@ -102,12 +146,14 @@ class UntilShutDown implements AsyncIterableIterator<GenerateEvent[]> {
   }
 
   next(): Promise<IteratorResult<GenerateEvent[]>> {
+    if (this.#iterator === undefined) throw new Error('the job has not been accepted')
     return this.#iterator.next().then(this.#pass, this.#fail)
   }
 
   async return(): Promise<IteratorResult<GenerateEvent[]>> {
     this.#isTold = true
-    await this.#iterator.return?.()
+    this.end()
+    await this.#iterator?.return?.()
     return { done: true, value: undefined }
   }
 
@@ -116,13 +162,15 @@ class UntilShutDown implements AsyncIterableIterator<GenerateEvent[]> {
       this.#seq += result.value.length
       return result
     }
-    if (this.#signal.reason !== shutDown || this.#isTold) return result
+    this.end()
+    if (this.signal.reason !== shutDown || this.#isTold) return result
     this.#isTold = true
     return { done: false, value: [{ v: 1, seq: this.#seq, kind: 'error', error: shutDown }] }
   }
 
   readonly #fail = (error: unknown) => {
-    if (!this.#signal.aborted) throw error
+    this.end()
+    if (!this.signal.aborted) throw error
     return this.#pass({ done: true, value: undefined })
   }
 }
