@@ -72,17 +72,6 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
   }
 
-  const nextFrames = async () => {
-    try {
-      const { done, value } = await run.events.next()
-      if (done) throw endedEarly()
-      return encoder.encode(value)
-    } catch (error) {
-      if (!run.signal.aborted) options.onError(error)
-      return encoder.fail(toEngineErrorData(error))
-    }
-  }
-
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -93,7 +82,15 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
       async pull(controller) {
         isReaderWaiting = true
         for (;;) {
-          const frames = await nextFrames()
+          let frames: string
+          try {
+            const { done, value } = await run.events.next()
+            if (done) throw endedEarly()
+            frames = encoder.encode(value)
+          } catch (error) {
+            if (!run.signal.aborted) options.onError(error)
+            frames = encoder.fail(toEngineErrorData(error))
+          }
           if (encoder.end !== undefined && !run.signal.aborted) {
             await options.beforeEnd?.().catch(error => options.onError(error))
           }

@@ -12,6 +12,8 @@ const END_GRACE_MS = 1000
 
 const LOST = 'The connection to the engine was lost.'
 
+const END: IteratorResult<GenerateEvent[]> = { done: true, value: undefined }
+
 /** The lines of a response body, as many at a time as have arrived. */
 export class LineReader {
   readonly #reader: ByteReader
@@ -23,14 +25,16 @@ export class LineReader {
   }
 
   /** @returns at least one line, empty ones included, or undefined at the end. Rejects as the body does, and as `LineSplitter.push` throws. */
-  async next(): Promise<string[] | undefined> {
-    if (this.#unread.length > 0) return this.#unread.splice(0)
-    for (;;) {
-      const { done, value } = await this.#reader.read()
-      if (done) return undefined
-      const lines = this.#splitter.push(value)
-      if (lines.length > 0) return lines
-    }
+  next(): Promise<string[] | undefined> {
+    if (this.#unread.length > 0) return Promise.resolve(this.#unread.splice(0))
+    return this.#reader.read().then(this.#split)
+  }
+
+  // `then` rather than `async`: half the memory of a step that is waited for, in each stream.
+  readonly #split = ({ done, value }: Awaited<ReturnType<ByteReader['read']>>) => {
+    if (done) return undefined
+    const lines = this.#splitter.push(value)
+    return lines.length > 0 ? lines : this.next()
   }
 
   /** Lets go of the body; a read that waits ends. */
@@ -96,7 +100,7 @@ export interface RemoteEventStreamOptions {
  * The events of a job that runs elsewhere. Pulled by its reader, so a slow reader slows the connection's stream; every end
  * but the one the contract names becomes an `error` event.
  */
-export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
+export class RemoteEventStream implements AsyncIterableIterator<GenerateEvent[]> {
   readonly #options: RemoteEventStreamOptions
   #seq: number
   #ended = false
@@ -116,19 +120,13 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
     })
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<GenerateEvent[]> {
+  [Symbol.asyncIterator](): this {
     if (this.#taken) throw new Error('the events of a job can be read once')
     this.#taken = true
-    return {
-      next: () => this.#next(),
-      return: async () => {
-        if (!this.#ended) this.#options.controller.abort()
-        return { done: true, value: undefined }
-      },
-    }
+    return this
   }
 
-  async #next(): Promise<IteratorResult<GenerateEvent[]>> {
+  async next(): Promise<IteratorResult<GenerateEvent[]>> {
     if (!this.#ended) this.#silence ??= setTimeout(this.#watchSilence, this.#options.lostAfterMs)
     while (!this.#ended) {
       this.#waitingSinceMs = performance.now()
@@ -137,7 +135,12 @@ export class RemoteEventStream implements AsyncIterable<GenerateEvent[]> {
       const events = this.#eventsOf(lines)
       if (events.length > 0) return { done: false, value: events }
     }
-    return { done: true, value: undefined }
+    return END
+  }
+
+  async return(): Promise<IteratorResult<GenerateEvent[]>> {
+    if (!this.#ended) this.#options.controller.abort()
+    return END
   }
 
   /** @param lines undefined at the end of the answer, or what became of it */
