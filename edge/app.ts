@@ -13,16 +13,19 @@ import { ApiError, errorHeaders, fromEngineError, internalError } from './errors
 import { type AppEnv, RequestScope } from './http/requestScope.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
-import { addDocsRoutes } from './openapi/routes.ts'
+import { addDocsRoutes, docsPaths } from './openapi/routes.ts'
 import { createMemoryResponseStore } from './responseStore/memoryResponseStore.ts'
 import type { ResponseStore } from './responseStore/responseStore.ts'
 import { addResponsesRoutes } from './responses/routes.ts'
 import { addCancelRoute } from './service/cancelRoute.ts'
 import { addModelRoutes } from './service/modelRoutes.ts'
-import { addServiceRoutes, openPaths } from './service/serviceRoutes.ts'
+import { addServiceRoutes, probePaths } from './service/serviceRoutes.ts'
 import { addTokenizeRoutes } from './service/tokenizeRoutes.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
+
+/** Paths that need no key. */
+const openPaths = [...probePaths, ...docsPaths]
 
 const MAX_HEADER_LENGTH = 1000
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { componentRef, type Shape } from './componentRef.ts'
 import { invalidRequest } from './errors.ts'
-import { componentRef, type Shape } from './openapi/componentRef.ts'
 
 /**
  * Building blocks whose error text is the allowed range, so that `parseFields` can name field, value and range alike for

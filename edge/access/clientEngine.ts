@@ -14,8 +14,8 @@ import type {
   TokenizeJob,
 } from '../engine.ts'
 import { ApiError } from '../errors.ts'
-import { meterRun } from '../jobs/meteredRun.ts'
 import type { Client } from './client.ts'
+import { meterRun } from './meteredRun.ts'
 
 /**
  * The engine as one request may use it: jobs carry the names of the request and of its client, and stay within what the

@@ -1,6 +1,6 @@
 import { anthropicOutcome } from '../anthropic/errorBody.ts'
+import { componentRef } from '../componentRef.ts'
 import type { JsonObject } from '../engine.ts'
-import { componentRef } from './componentRef.ts'
 import type { Operation } from './operation.ts'
 
 const descriptions: Record<number, string> = {

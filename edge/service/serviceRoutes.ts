@@ -2,10 +2,9 @@ import type { Hono } from 'hono'
 import type { RouteDeps } from '../deps.ts'
 import type { EngineHealth } from '../engine.ts'
 import type { AppEnv } from '../http/requestScope.ts'
-import { docsPaths } from '../openapi/routes.ts'
 
 /** Paths that need no key: probes have none. */
-export const openPaths = ['/', '/health', '/ready', ...docsPaths]
+export const probePaths = ['/', '/health', '/ready']
 
 /** Prometheus' text format. */
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'

@@ -24,6 +24,11 @@ export interface PlanWeight {
   cols: number
 }
 
+export interface CompiledWeight extends PlanWeight {
+  /** Operand of a linear op, so it may be quantized. */
+  linear: boolean
+}
+
 export interface PlanRope {
   dim: number
   factor: number

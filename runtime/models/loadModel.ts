@@ -1,10 +1,10 @@
 import type { GenerationDefaults } from '../config/generationDefaults.ts'
 import { openModel, type TokenizerSource } from '../config/openModel.ts'
-import { compileModel } from '../graph/compileModel.ts'
 import { type KvGroup, type KvType, pageBytes } from '../graph/kvGroups.ts'
 import type { Rewrite } from '../graph/rewrites.ts'
 import type { WeightSpec } from '../native.ts'
 import { bindWeights, type Isq } from '../weights/bindWeights.ts'
+import { compileModel } from './compileModel.ts'
 import type { Pooling } from './defineModel.ts'
 import { modelDefinition } from './registry.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { outputCases } from '../../test/support/outputCases.ts'
 import { parsePieces, summarize } from '../../test/support/parseOutput.ts'
-import { outputCases } from './outputs.case.ts'
 import { reasoningFormats } from './reasoningFormats.ts'
 import type { ParsedDelta } from './tape.ts'
 import { toolCallFormats } from './toolCallFormats.ts'

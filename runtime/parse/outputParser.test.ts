@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { outputCases } from '../../test/support/outputCases.ts'
 import { type ParseCase, parsePieces, summarize } from '../../test/support/parseOutput.ts'
-import { outputCases } from './outputs.case.ts'
 
 for (const [family, { format, outputs }] of Object.entries(outputCases)) {
   test.each(outputs)(`${family}: $what`, ({ output, expected, promptTail }) => {

@@ -1,4 +1,4 @@
-import type { CompiledWeight } from '../graph/compileModel.ts'
+import type { CompiledWeight } from '../graph/plan.ts'
 import type { WeightSpec } from '../native.ts'
 import { FileFormatError } from './fileFormatError.ts'
 import { ggmlTypes } from './ggmlTypes.ts'

@@ -4,7 +4,7 @@ import { createApp } from '../../edge/app.ts'
 import type { JsonObject } from '../../edge/engine.ts'
 import { DetachedJobs } from '../../runtime/engine/detachedJobs.ts'
 import { ModelRegistry } from '../../runtime/engine/modelRegistry.ts'
-import { outputCases } from '../../runtime/parse/outputs.case.ts'
+import { outputCases } from '../support/outputCases.ts'
 import { weatherTools } from '../support/parseOutput.ts'
 import { sayingEngine } from '../support/sayingEngine.ts'
 

@@ -1,4 +1,4 @@
-/** Schemas that describe fields whose checks know more than a type; they are in the `*Bodies.ts` beside. */
+/** Schemas that describe fields whose checks know more than a type; they are in `openapi/*Bodies.ts`. */
 export type Shape =
   | 'ResponseInput'
   | 'ResponseToolChoice'

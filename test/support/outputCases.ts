@@ -1,4 +1,4 @@
-import type { ParseCase } from '../../test/support/parseOutput.ts'
+import type { ParseCase } from './parseOutput.ts'
 
 interface OutputCase {
   what: string

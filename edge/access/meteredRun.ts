@@ -1,6 +1,6 @@
-import type { KeyLimits } from '../access/keyLimits.ts'
 import type { Accepted, GenerateEvent } from '../engine.ts'
-import { trackRun } from './trackedJob.ts'
+import { trackRun } from '../jobs/trackedJob.ts'
+import type { KeyLimits } from './keyLimits.ts'
 
 export interface Metering {
   limits: KeyLimits

@@ -1,13 +1,13 @@
 import type { EmbeddingHead } from '../config/sentenceTransformers.ts'
-import type { BaseConfig, ModelDefinition } from '../models/defineModel.ts'
-import { weightScope } from '../models/defineModel.ts'
-import { GraphBuilder, type Tensor } from './graphBuilder.ts'
-import type { KvGroup } from './kvGroups.ts'
-import { lower } from './lower.ts'
-import type { Plan, PlanWeight } from './plan.ts'
-import { printPlan } from './printPlan.ts'
-import { fuse, type Rewrite, rewrites } from './rewrites.ts'
-import { validatePlan } from './validatePlan.ts'
+import { GraphBuilder, type Tensor } from '../graph/graphBuilder.ts'
+import type { KvGroup } from '../graph/kvGroups.ts'
+import { lower } from '../graph/lower.ts'
+import type { CompiledWeight, Plan } from '../graph/plan.ts'
+import { printPlan } from '../graph/printPlan.ts'
+import { fuse, type Rewrite, rewrites } from '../graph/rewrites.ts'
+import { validatePlan } from '../graph/validatePlan.ts'
+import type { BaseConfig, ModelDefinition } from './defineModel.ts'
+import { weightScope } from './defineModel.ts'
 
 export interface CompiledModel {
   plan: Plan
@@ -18,11 +18,6 @@ export interface CompiledModel {
   weightNames: CompiledWeight[]
   /** A prompt must be computed in one step: some op sees later tokens. */
   wholePrompts: boolean
-}
-
-export interface CompiledWeight extends PlanWeight {
-  /** Operand of a linear op, so it may be quantized. */
-  linear: boolean
 }
 
 /**
