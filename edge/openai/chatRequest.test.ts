@@ -115,6 +115,7 @@ describe('fields that reach the job', () => {
       'guided_regex',
       'guided_choice',
       'guided_grammar',
+      'structured_outputs',
     ]
     const nulls = Object.fromEntries(names.map(name => [name, null]))
     expect(parse({ ...nulls, messages: 'hi' })).toEqual(parse({ messages: 'hi' }))
@@ -319,6 +320,14 @@ describe('languages', () => {
     [{ guided_choice: ['a'] }, { type: 'choice', choices: ['a'] }],
     [{ guided_grammar: 'root ::= "a"' }, { type: 'gbnf', grammar: 'root ::= "a"' }],
     [{ guided_grammar: 'start: "a"' }, { type: 'lark', grammar: 'start: "a"' }],
+    [{ structured_outputs: { json: schema } }, { type: 'json_schema', schema }],
+    [{ structured_outputs: { json_object: true } }, { type: 'json_object' }],
+    [{ structured_outputs: { regex: 'a', json: null } }, { type: 'regex', pattern: 'a' }],
+    [{ structured_outputs: { choice: ['a'] } }, { type: 'choice', choices: ['a'] }],
+    [
+      { structured_outputs: { grammar: 'root ::= "a"' } },
+      { type: 'gbnf', grammar: 'root ::= "a"' },
+    ],
   ]
   test.each(cases)('%j', (fields, grammar) => {
     expect(job(fields)).toMatchObject({ grammar })
@@ -397,6 +406,14 @@ describe('refusals', () => {
     [{ guided_regex: 'a', guided_choice: ['a'] }, 'guided_choice', 'invalid_value'],
     [{ guided_choice: [] }, 'guided_choice', 'invalid_value'],
     [{ guided_json: '[' }, 'guided_json', 'invalid_value'],
+    [{ structured_outputs: { json: '[' } }, 'structured_outputs.json', 'invalid_value'],
+    [{ structured_outputs: { json: {}, regex: 'a' } }, 'structured_outputs.regex', 'invalid_value'],
+    [{ structured_outputs: 'a' }, 'structured_outputs', 'invalid_value'],
+    [
+      { structured_outputs: { structural_tag: {} } },
+      'structured_outputs.structural_tag',
+      'unsupported_value',
+    ],
     [{ grammar: { type: 'peg', value: 'a' } }, 'grammar.type', 'invalid_value'],
     [{ grammar: { type: 'regex' } }, 'grammar.value', 'missing_required_parameter'],
     [

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import type { Grammar, JsonObject } from '../engine.ts'
+import type { Grammar } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
-import { field, invalidValue, isObject, optional } from '../schema.ts'
-
-const jsonSchema = z.union([field.object(), field.boolean()], { error: 'a JSON schema' })
-const choices = z.array(field.string(), 'an array of strings').min(1, 'at least one string')
+import { field, invalidValue, optional } from '../schema.ts'
+import { choices, jsonSchema, type OutputGrammar, schemaGrammar } from './grammarParts.ts'
+import { ofVllmFields, vllmGrammarFields } from './vllmGrammars.ts'
 
 /** A named schema that the output is held to, whether or not it says `strict`. */
 export const schemaFields = {
@@ -60,44 +59,24 @@ const grammarField = z.discriminatedUnion(
 export const grammarFields = {
   response_format: optional(responseFormat),
   grammar: optional(grammarField),
-  guided_json: optional(z.union([field.string(), jsonSchema], { error: 'a JSON schema' })),
-  guided_regex: optional(field.string()),
-  guided_choice: optional(choices),
-  guided_grammar: optional(field.string()),
+  ...vllmGrammarFields,
 }
 
 type GrammarFields = z.infer<z.ZodObject<typeof grammarFields>>
 
-/** A grammar, and the field it comes from. */
-export interface OutputGrammar {
-  grammar: Grammar
-  param: string
-}
-
 /** @throws ApiError 400 when two fields ask for a language each */
 export function toOutputGrammar(fields: GrammarFields): OutputGrammar | undefined {
-  const { response_format, grammar, guided_json, guided_regex, guided_choice } = fields
-  const { guided_grammar } = fields
+  const { response_format, grammar } = fields
   const asked = [
     response_format && ofResponseFormat(response_format),
     grammar && { grammar: ofGrammar(grammar), param: 'grammar' },
-    guided_json !== undefined && { grammar: ofGuidedJson(guided_json), param: 'guided_json' },
-    guided_regex !== undefined && {
-      grammar: { type: 'regex', pattern: guided_regex } as const,
-      param: 'guided_regex',
-    },
-    guided_choice && {
-      grammar: { type: 'choice', choices: guided_choice } as const,
-      param: 'guided_choice',
-    },
-    guided_grammar !== undefined && {
-      grammar: ofGuidedGrammar(guided_grammar),
-      param: 'guided_grammar',
-    },
-  ].filter(language => typeof language === 'object')
+    ...ofVllmFields(fields),
+  ].filter(language => language !== undefined)
   const [first, second] = asked
   if (first === undefined || second === undefined) return first
-  const [a = '', b = ''] = [first, second].map(({ param }) => param.split('.')[0])
+  const [a = '', b = ''] = [first, second].map(({ param }) =>
+    param.startsWith('response_format') ? 'response_format' : param,
+  )
   throw invalidRequest(b, `'${a}' and '${b}' cannot be used together.`)
 }
 
@@ -140,27 +119,4 @@ function ofLlguidance(grammars: z.infer<typeof llguidancePart>[]): Grammar {
     only,
     "an object with 'json_schema' or 'lark_grammar'",
   )
-}
-
-/** vLLM takes the schema as text too. */
-function ofGuidedJson(value: string | boolean | Record<string, unknown>): Grammar {
-  if (typeof value !== 'string') return schemaGrammar(value)
-  let schema: unknown
-  try {
-    schema = JSON.parse(value)
-  } catch {
-    throw invalidValue('guided_json', value, 'a JSON schema')
-  }
-  if (typeof schema === 'boolean' || isObject(schema)) return schemaGrammar(schema)
-  throw invalidValue('guided_json', value, 'a JSON schema')
-}
-
-/** Rules are written `name ::= …` in one of the two notations and `name: …` in the other. Source: vLLM. */
-function ofGuidedGrammar(text: string): Grammar {
-  return { type: text.includes('::=') ? 'gbnf' : 'lark', grammar: text }
-}
-
-function schemaGrammar(schema: boolean | Record<string, unknown>): Grammar {
-  // Parsed from JSON, so that is all there can be in it.
-  return { type: 'json_schema', schema: schema as JsonObject | boolean }
 }

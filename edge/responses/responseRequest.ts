@@ -2,12 +2,8 @@ import { z } from 'zod'
 import type { GenerateJob, JsonObject, ModelInfo } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
 import { resolveModel } from '../jobs/resolveModel.ts'
-import {
-  grammarFields,
-  type OutputGrammar,
-  schemaFields,
-  toOutputGrammar,
-} from '../openai/outputGrammar.ts'
+import type { OutputGrammar } from '../openai/grammarParts.ts'
+import { grammarFields, schemaFields, toOutputGrammar } from '../openai/outputGrammar.ts'
 import { jobBasics, samplingFields } from '../openai/samplingFields.ts'
 import { thinkingFields, toThinking } from '../openai/thinking.ts'
 import { refuseUnsupported, unsupportedInResponses } from '../openai/unsupportedFields.ts'
