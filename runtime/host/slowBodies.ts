@@ -47,13 +47,18 @@ export class SlowBodies {
     const giveUp = () => resolve(tooSlow(this.#patience))
     const body: Body = { incoming, waitedMs: 0, numBytes: 0, giveUp }
     this.#bodies.add(body)
-    const forget = () => this.#bodies.delete(body)
-    incoming.once('end', forget).once('close', forget)
+    const { push } = incoming
+    // All of it: nothing of this is left for as long as the answer takes.
+    const forget = () => {
+      this.#bodies.delete(body)
+      incoming.push = push
+      incoming.off('end', forget).off('close', forget)
+    }
+    incoming.on('end', forget).on('close', forget)
     // Both protocols put a body into its stream here. A listener for data would start the stream before its reader is there.
-    const push = incoming.push.bind(incoming)
     incoming.push = (chunk: Buffer | null, encoding) => {
       body.numBytes += chunk?.length ?? 0
-      return push(chunk, encoding)
+      return push.call(incoming, chunk, encoding)
     }
     return promise
   }
