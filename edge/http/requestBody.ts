@@ -41,7 +41,7 @@ export async function readJsonObject(request: Request, maxBytes: number): Promis
 }
 
 function describeMistake(text: string): string {
-  if (text === '') return 'it is empty at position 0'
+  if (text === '') return 'it is empty'
   const position = jsonErrorPosition(text.slice(0, MAX_LOCATED))
   if (position > MAX_LOCATED - CUT_TOKEN) return `a mistake beyond position ${position}`
   const found = position < text.length ? JSON.stringify(text[position]) : 'end of input'

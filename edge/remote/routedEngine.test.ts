@@ -136,6 +136,29 @@ describe('failures', () => {
     expect(asked).toBeGreaterThan(4)
   })
 
+  test('what becomes of an engine is told once each time, with the cause', async () => {
+    const [well] = cluster({}).engines
+    if (well === undefined) throw new Error('one was made')
+    let failure: EngineError | undefined = new EngineError(down, { cause: new Error('refused') })
+    const health = async () => {
+      if (failure) throw failure
+      return well.health()
+    }
+    const told: unknown[] = []
+    const routed = new RoutedEngine([{ name: 'gpu', engine: { ...well, health } }], (name, state) =>
+      told.push([name, state]),
+    )
+    await routed.checkHealth()
+    await expect(routed.health()).rejects.toThrow(/^down$/)
+    failure = undefined
+    await routed.checkHealth()
+    await routed.checkHealth()
+    expect(told).toEqual([
+      ['gpu', { usable: false, detail: expect.stringMatching(/ \(refused\)\.$/) }],
+      ['gpu', { usable: true, detail: 'ready' }],
+    ])
+  })
+
   test('health of all', async () => {
     const { routed } = cluster({}, { maxRunning: 0 })
     await routed.submit(chat('hi'), signal)

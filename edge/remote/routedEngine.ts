@@ -30,6 +30,16 @@ interface RouteState extends Route {
   usable: boolean
   /** When an engine that could not be reached is asked again without a health check. */
   retryAtMs: number
+  /** What the last health check found. */
+  state: EngineState | undefined
+  /** Why it could not be asked. */
+  failure: Error | undefined
+}
+
+/** How an engine is: well, or why not. */
+export interface EngineState {
+  usable: boolean
+  detail: string
 }
 
 /** How long an engine that failed is left alone, unless a health check finds it well. */
@@ -56,10 +66,22 @@ const hope: EngineErrorKind[] = ['busy', 'loading', 'draining', 'unavailable', '
  */
 export class RoutedEngine implements Engine {
   readonly #routes: RouteState[]
+  readonly #onChange: (name: string, state: EngineState) => void
 
-  /** @param routes at least one */
-  constructor(routes: Route[]) {
-    this.#routes = routes.map(route => ({ ...route, numRunning: 0, usable: true, retryAtMs: 0 }))
+  /**
+   * @param routes at least one
+   * @param onChange told what a health check finds, when it is not what the one before found
+   */
+  constructor(routes: Route[], onChange: (name: string, state: EngineState) => void = () => {}) {
+    this.#routes = routes.map(route => ({
+      ...route,
+      numRunning: 0,
+      usable: true,
+      retryAtMs: 0,
+      state: undefined,
+      failure: undefined,
+    }))
+    this.#onChange = onChange
   }
 
   submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
@@ -148,7 +170,11 @@ export class RoutedEngine implements Engine {
     const known = all.filter(health => health !== undefined)
     const [first] = known
     if (first === undefined) {
-      throw new EngineError({ kind: 'unavailable', message: 'No engine can be reached.' })
+      // Without its cause: addresses are for the log.
+      const [only, ...others] = this.#routes.map(({ failure }) => failure?.message)
+      const alike = only !== undefined && others.every(message => message === only)
+      const message = alike ? only : 'No engine can be reached.'
+      throw new EngineError({ kind: 'unavailable', message })
     }
     const ready = known.some(health => health.ready)
     const sum = (of: (health: EngineHealth) => number) => known.reduce((n, h) => n + of(h), 0)
@@ -173,12 +199,23 @@ export class RoutedEngine implements Engine {
   #check(): Promise<(EngineHealth | undefined)[]> {
     return Promise.all(
       this.#routes.map(async route => {
-        const health = await route.engine.health().catch(() => undefined)
+        route.failure = undefined
+        const health = await route.engine.health().catch(error => {
+          route.failure = error
+          return undefined
+        })
         route.usable = health?.ready === true
         route.retryAtMs = performance.now() + REST_MS
+        this.#note(route, health ? (health.reason ?? 'ready') : describeFailure(route.failure))
         return health
       }),
     )
+  }
+
+  #note(route: RouteState, detail: string): void {
+    if (route.state?.detail === detail) return
+    route.state = { usable: route.usable, detail }
+    this.#onChange(route.name, route.state)
   }
 
   async #everywhere(change: (engine: Engine) => Promise<ModelInfo>): Promise<ModelInfo> {
@@ -237,6 +274,15 @@ function counted(
 
 function noEngine(): EngineError {
   return new EngineError({ kind: 'unavailable', message: 'There is no engine.' })
+}
+
+/** With what the connection failed of, which tells a wrong certificate from a wrong port. */
+function describeFailure(error: Error | undefined): string {
+  if (error === undefined) return 'unknown'
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  const code = 'code' in cause ? String(cause.code) : cause.name
+  return `${error.message.replace(/\.$/, '')} (${cause.message || code}).`
 }
 
 function isBetter(error: EngineError, than: EngineError): boolean {

@@ -9,7 +9,7 @@ export function addCancelRoute(app: Hono<AppEnv>): void {
     if (await c.var.scope.engine.cancel(id)) return c.json({ id, cancelled: true })
     throw new EngineError({
       kind: 'job_not_found',
-      message: `No request '${id}' is running: it has ended, or never was one of yours.`,
+      message: `No request '${id}' is running: it has ended, or never was one of yours. The id is that of the 'x-request-id' header.`,
     })
   })
 }

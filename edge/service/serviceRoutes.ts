@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import type { RouteDeps } from '../deps.ts'
-import type { EngineHealth } from '../engine.ts'
+import { EngineError, type EngineHealth } from '../engine.ts'
 import type { AppEnv } from '../http/requestScope.ts'
 
 /** Paths that need no key: probes have none. */
@@ -29,6 +29,8 @@ export function addServiceRoutes(app: Hono<AppEnv>, { metrics }: RouteDeps): voi
   })
 }
 
-function unreachable(): Partial<EngineHealth> {
-  return { ready: false, reason: 'failed', detail: 'The engine is not reachable.' }
+function unreachable(error: unknown): Partial<EngineHealth> {
+  // Addresses and the like are for the log.
+  const detail = error instanceof EngineError ? error.message : 'The engine is not reachable.'
+  return { ready: false, reason: 'failed', detail }
 }

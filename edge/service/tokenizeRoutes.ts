@@ -74,7 +74,7 @@ export function addTokenizeRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): voi
         scope.model = model.id
         const job = {
           model: model.id,
-          prompt: chatPrompt(request),
+          prompt: chatPrompt(request, 'a conversation'),
           rendered: true,
           countOnly: true,
         }
@@ -115,12 +115,12 @@ type TokenizeFields = z.infer<typeof tokenizeFields>
 function toPrompt(request: TokenizeFields): TokenizeJob['prompt'] {
   const text = request.text ?? request.prompt ?? request.content
   if (text !== undefined) return { kind: 'text', text }
-  return chatPrompt(request)
+  return chatPrompt(request, "a conversation, unless there is a 'text'")
 }
 
-function chatPrompt(request: TokenizeFields): ChatPrompt {
+function chatPrompt(request: TokenizeFields, expected: string): ChatPrompt {
   if (request.messages === undefined) {
-    throw invalidValue('messages', undefined, 'a conversation, or for tokenize a text')
+    throw invalidValue('messages', undefined, expected)
   }
   const tools = toTools(request.tools, undefined)
   return {

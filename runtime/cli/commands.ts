@@ -28,7 +28,7 @@ import { collectUpstream } from './upstreamOption.ts'
  */
 export function createProgram(execute: (command: () => Promise<number>) => Promise<void>): Command {
   const program = new Command('mistralrs')
-    .description('Serve a language model with OpenAI-compatible HTTP')
+    .description('Serve a language model with the APIs of OpenAI and Anthropic')
     .version(packageJson.version, '-V, --version')
     .option('--seed <n>', 'seed of requests that bring none (default: drawn for each)', seed)
     .option('-v, --verbose', 'more log lines', (_value: string, count: number) => count + 1, 0)
@@ -84,7 +84,10 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
     .command('edge')
     .description('serve the HTTP API without a model, in front of containers')
     .addOption(
-      new Option('--upstream <url>', 'container, for example https://gpu-0:8443 (repeatable)')
+      new Option(
+        '--upstream <url>',
+        'container, for example https://gpu-0:8443 (required, repeatable)',
+      )
         .argParser(collectUpstream)
         .default([], 'none'),
     )
@@ -137,7 +140,7 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
   const conformance = program
     .command('conformance')
     .description('say which points of the official clients a server keeps')
-    .requiredOption('--base-url <url>', 'the server, with or without /v1', nonEmpty)
+    .requiredOption('--base-url <url>', 'the server, with or without /v1 (required)', nonEmpty)
     .option('--api-key <key>', 'key to send', nonEmpty)
     .option('--model <id>', 'model to ask for (default: the first that it lists)', nonEmpty)
     .option('--json', 'print one JSON object')
@@ -150,7 +153,7 @@ export function createProgram(execute: (command: () => Promise<number>) => Promi
   const create = key
     .command('new')
     .description('print a fresh key, and its entry for the list')
-    .requiredOption('--name <name>', 'who it is for; unique in the list', nonEmpty)
+    .requiredOption('--name <name>', 'who it is for; unique in the list (required)', nonEmpty)
     .addOption(several('--allow-model <id>', 'model it may use (repeatable)', 'all'))
     .option('--requests-per-minute <n>', 'limit', integer(1))
     .option('--tokens-per-minute <n>', 'limit, of prompts and answers together', integer(1))

@@ -21,9 +21,10 @@ export async function edge(options: EdgeOptions): Promise<number> {
     upstreams: upstream,
     ...(secretFile !== undefined && { secret: await readSecretFile(secretFile) }),
     ...(upstreamCa !== undefined && { ca: await readOption('--upstream-ca', upstreamCa) }),
+    onUpstreamChange: (url, { usable, detail }) =>
+      log[usable ? 'info' : 'warn'](`Container ${url}: ${detail}`),
     ...(await serverOptions(options, log)),
   })
-  log.info(`Containers: ${upstream.join(', ')}`)
   announceApi(options, server.port, log)
   await shutdown
   log.info('Shutting down: running requests may finish, new ones are refused.')

@@ -1,5 +1,5 @@
 import { RemoteEngine } from '../../edge/remote/remoteEngine.ts'
-import { RoutedEngine } from '../../edge/remote/routedEngine.ts'
+import { type EngineState, RoutedEngine } from '../../edge/remote/routedEngine.ts'
 import { connectUpstream } from './connectUpstream.ts'
 import { DrainableEngine } from './drainableEngine.ts'
 import type { Listener } from './listen.ts'
@@ -12,6 +12,8 @@ export interface ServeEdgeOptions extends Omit<ServeAppOptions, 'engine'> {
   secret?: string
   /** PEM of the authority that signed the containers' certificates. */
   ca?: string
+  /** Told when a container is ready, or why it is not any more. */
+  onUpstreamChange?: (url: string, state: EngineState) => void
   /** Default 1 s. */
   healthIntervalMs?: number
 }
@@ -35,6 +37,7 @@ export async function serveEdge(options: ServeEdgeOptions): Promise<EdgeServer> 
       name: url,
       engine: new RemoteEngine({ url, fetch, ...(secret !== undefined && { secret }) }),
     })),
+    options.onUpstreamChange,
   )
   const engine = new DrainableEngine(routed)
   const listener = await serveApp({ ...options, engine })

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { chatRequest, hasDefaultModel, main, Running, startServer } from '../cli/command.ts'
 
 // On its own in `npm test`: other tests beside it would be measured too.
@@ -12,6 +12,7 @@ test('the event loop stays free while every core generates', attempts, async () 
     ['--seed', '1'],
     [process.execPath, '--import', preload, main, 'serve'],
   )
+  endWithTest(server)
   const delays = async () => {
     server.stdout = ''
     server.child.kill('SIGUSR2')
@@ -37,7 +38,9 @@ test('the event loop stays free while every core generates', attempts, async () 
 
 test('a server answers while it loads, and is ready soon', attempts, async () => {
   const startMs = performance.now()
-  const server = new Running(process.execPath, [main, 'serve', '-v', '--port', '0'])
+  const args = ['serve', '-v', '--host', '127.0.0.1', '--port', '0', '--response-store', 'memory']
+  const server = new Running(process.execPath, [main, ...args])
+  endWithTest(server)
   const [, port] = await server.waitFor(/bound to port (\d+)/)
   const origin = `http://127.0.0.1:${port}`
   let slowestMs = 0
@@ -66,3 +69,11 @@ test('a server answers while it loads, and is ready soon', attempts, async () =>
   expect(slowestMs).toBeLessThan(200)
   await server.end('SIGTERM')
 })
+
+/** Also when the test fails. */
+function endWithTest({ child, ended }: Running): void {
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+}
