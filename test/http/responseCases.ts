@@ -270,10 +270,12 @@ export const responseCases: HttpCase[] = [
       for (const stream of [false, true]) {
         const response = await fetch(RESPONSES, post({ ...hi, store: false, stream }))
         const text = await response.text()
+        expect(response.status).toBe(200)
         const id = /"id":"(resp_\w+)"/.exec(text)?.[1]
+        expect(id).toBeDefined()
         expect((await fetch(`${RESPONSES}/${id}`)).status).toBe(404)
       }
-      expect(engine.jobs.every(({ detach }) => detach === undefined)).toBe(true)
+      expect(engine.jobs.map(({ detach }) => detach)).toEqual([undefined, undefined])
     },
   },
   {
