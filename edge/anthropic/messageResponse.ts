@@ -1,4 +1,5 @@
-import { EngineError, type GenerateEvent, type JsonValue, type Usage } from '../engine.ts'
+import { EngineError, type GenerateEvent, type Usage } from '../engine.ts'
+import { parseJsonObject } from '../http/parseJsonObject.ts'
 import type { Reply } from '../http/reply.ts'
 import { endedEarly } from '../jobs/collect.ts'
 import { type BlockStep, type ContentBlock, ContentBlocks } from './contentBlocks.ts'
@@ -56,11 +57,5 @@ export function createMessageCollector(reply: Reply, format: MessageFormat) {
 
 /** An object even where the model wrote something else, for clients that look inside without asking. */
 function parsedInput(text: string): object {
-  try {
-    const value: JsonValue = JSON.parse(text === '' ? '{}' : text)
-    if (typeof value === 'object' && value !== null) return value
-  } catch {
-    // Not JSON, or cut off: handed on as it is.
-  }
-  return { arguments: text }
+  return parseJsonObject(text === '' ? '{}' : text) ?? { arguments: text }
 }

@@ -3,6 +3,7 @@ import { ApiError, invalidRequest } from '../errors.ts'
 import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { type PlacedItem, toMessages } from './inputMessages.ts'
 import { responseOfItem } from './itemIds.ts'
+import { isOver } from './storedRuns.ts'
 
 export interface ConversationDeps {
   store: ResponseStore
@@ -43,7 +44,7 @@ async function historyOf(
   for (let id = previousId; id !== null; ) {
     const stored = await store.get(id, owner)
     if (stored === undefined) throw notFound(id, previousId)
-    if (stored.response.status === 'queued' || stored.response.status === 'in_progress') {
+    if (!isOver(stored)) {
       throw invalidRequest('previous_response_id', `The response '${id}' is still in progress.`)
     }
     turns.push(itemsOf(stored))

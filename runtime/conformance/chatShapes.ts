@@ -23,7 +23,7 @@ const alternative = z.object({
   logprob: z.number().max(0),
   bytes: z.array(z.int().min(0).max(255)).nullable(),
 })
-export const tokenShape = alternative.extend({ top_logprobs: z.array(alternative) })
+const tokenShape = alternative.extend({ top_logprobs: z.array(alternative) })
 const logprobsShape = z.object({ content: z.array(tokenShape).nullable() }).nullish()
 
 const callShape = z.object({

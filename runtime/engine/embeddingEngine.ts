@@ -292,7 +292,6 @@ function sequenceOptions(prompt: Int32Array, owner: string | undefined): Sequenc
     pooled: true,
     cacheSalt: '',
     ...(owner !== undefined && { owner }),
-    ...(owner !== undefined && { owner }),
   }
 }
 

@@ -24,9 +24,9 @@ export class JobLog {
     return this.#endedMs
   }
 
-  append(events: GenerateEvent[]): void {
+  append(events: GenerateEvent[], numBytes = sizeOf(events)): void {
     this.#events.push(...events)
-    this.#numBytes += sizeOf(events)
+    this.#numBytes += numBytes
     this.#tell()
   }
 

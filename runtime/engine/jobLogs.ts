@@ -60,7 +60,7 @@ export class JobLogs {
     if (log.numBytes + bytes > this.#limits.maxBytes / 4) return false
     while (this.#numBytes + bytes > this.#limits.maxBytes) if (!this.#dropOldest()) return false
     this.#numBytes += bytes
-    log.append(events)
+    log.append(events, bytes)
     return true
   }
 

@@ -245,6 +245,7 @@ export class LocalEngine implements ManagedEngine {
       const choices = this.#choices(job, prompt, held)
       // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
+      const tail = reading ? this.#tailOf(prompt) : ''
       const sequences = this.#scheduler.add(choices, job.priority ?? 0, now)
       for (const [j, sequence] of sequences.entries()) {
         const detokenizer = this.#text.createDetokenizer({
@@ -253,7 +254,7 @@ export class LocalEngine implements ManagedEngine {
           ...(reading && { keep: reading.keep }),
         })
         accepted.addChoice(p * job.n + j, sequence, detokenizer, {
-          ...(reading && { parser: reading.createParser(this.#tailOf(prompt)) }),
+          ...(reading && { parser: reading.createParser(tail) }),
           endsAfterCall: job.prompt.kind === 'chat' && job.prompt.parallelToolCalls === false,
         })
         this.#jobOf.set(sequence, accepted)

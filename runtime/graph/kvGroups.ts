@@ -44,7 +44,7 @@ export interface KvPlacement {
   places: Map<number, { group: number; layer: number }>
 }
 
-export const defaultPageTokens = 32
+const defaultPageTokens = 32
 
 /**
  * Sorts layers into groups and gives each the page size in tokens that makes the bytes of their pages come closest: the

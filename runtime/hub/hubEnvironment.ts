@@ -20,7 +20,7 @@ export function hubCacheFolder(): string {
 }
 
 /** `HF_TOKEN`, then `HF_HUB_TOKEN`, then the token file that `huggingface-cli login` writes; undefined = anonymous. */
-export async function hubToken(): Promise<string | undefined> {
+async function hubToken(): Promise<string | undefined> {
   const named =
     process.env.HF_TOKEN || process.env.HF_HUB_TOKEN || process.env.HUGGING_FACE_HUB_TOKEN
   if (named) return named.trim()

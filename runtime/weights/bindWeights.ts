@@ -15,7 +15,6 @@ const isqTypes = {
 } as const satisfies Record<string, readonly IsqType[]>
 
 export type Isq = keyof typeof isqTypes
-export const isqNames = Object.keys(isqTypes) as Isq[]
 
 export interface BoundWeights {
   weights: WeightSpec[]

@@ -113,7 +113,7 @@ function requireNumber(value: Value, message: string): number {
   return number
 }
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -222,7 +222,7 @@ export function compare(a: Value, b: Value, symbol = '<'): number {
 }
 
 /** Order of code points, not of UTF-16 units. */
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   if (a === b) return 0
   const charsA = Array.from(a)
   const charsB = Array.from(b)
