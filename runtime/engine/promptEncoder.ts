@@ -44,7 +44,7 @@ export class PromptEncoder {
       if (fits(ids)) return [ids]
       const encode = (messages: ChatPrompt['messages']) =>
         this.encode({ ...prompt, messages }, signal)
-      return [await truncateChat(prompt, this.#truncatedLength(job), encode)]
+      return [await truncateChat(prompt, this.#truncatedLength(job), this.#text.bosId, encode)]
     }
     const encoded = prompt.prompts.map(text => this.#encodeText(text, prompt.suffix, signal))
     return (await Promise.all(encoded)).map(ids =>

@@ -11,7 +11,8 @@ function turns(spec: string): ChatMessage[] {
 
 async function truncated(spec: string, maxTokens: number): Promise<string> {
   let numRenders = 0
-  const ids = await truncateChat({ kind: 'chat', messages: turns(spec) }, maxTokens, async kept => {
+  const prompt = { kind: 'chat' as const, messages: turns(spec) }
+  const ids = await truncateChat(prompt, maxTokens, undefined, async kept => {
     numRenders++
     return Int32Array.from(
       kept.flatMap(({ content }) => Array(10).fill([...String(content)].map(c => c.charCodeAt(0)))),
@@ -46,8 +47,8 @@ describe('a chat that is too long', () => {
 
 test('ids are cut at the front, behind the one that begins every text', () => {
   const ids = Int32Array.of(1, 2, 3, 4, 5)
-  expect([...truncateIds(ids, 5)]).toEqual([1, 2, 3, 4, 5])
-  expect([...truncateIds(ids, 3)]).toEqual([3, 4, 5])
+  expect([...truncateIds(ids, 5, 1)]).toEqual([1, 2, 3, 4, 5])
+  expect([...truncateIds(ids, 3, undefined)]).toEqual([3, 4, 5])
   expect([...truncateIds(ids, 3, 1)]).toEqual([1, 4, 5])
   expect([...truncateIds(ids, 1, 1)]).toEqual([5])
   expect([...truncateIds(ids, 3, 9)]).toEqual([3, 4, 5])

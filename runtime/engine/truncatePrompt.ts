@@ -4,11 +4,13 @@ import type { ChatMessage, ChatPrompt } from '../../edge/engine.ts'
  * Drops turns from the front of a conversation until it fits: first earlier exchanges, then, inside the last one, earlier rounds
  * of calls, then the system turns, and at last tokens.
  * @param maxTokens most ids of the result
+ * @param bos begins every text, and stays
  * @param encode ids of the conversation with these messages
  */
 export async function truncateChat(
   { messages }: ChatPrompt,
   maxTokens: number,
+  bos: number | undefined,
   encode: (messages: ChatMessage[]) => Promise<Int32Array>,
 ): Promise<Int32Array> {
   const { system, units } = divide(messages)
@@ -28,16 +30,21 @@ export async function truncateChat(
       high = middle
     }
   }
-  return truncateIds(best, maxTokens)
+  return truncateIds(best, maxTokens, bos)
 }
 
 /** The last ids, and the first too if it begins every text. */
-export function truncateIds(ids: Int32Array, maxTokens: number, bos?: number): Int32Array {
+export function truncateIds(
+  ids: Int32Array,
+  maxTokens: number,
+  bos: number | undefined,
+): Int32Array {
   if (ids.length <= maxTokens) return ids
   const tail = ids.subarray(ids.length - maxTokens)
-  return ids[0] === bos && maxTokens > 1
-    ? Int32Array.from([...ids.subarray(0, 1), ...tail.subarray(1)])
-    : tail
+  if (bos === undefined || ids[0] !== bos || maxTokens <= 1) return tail
+  const kept = tail.slice()
+  kept[0] = bos
+  return kept
 }
 
 /** What goes together: an exchange that has been answered, or one round of calls and results. */

@@ -79,8 +79,8 @@ export class TextService {
   }
 
   /**
-   * Prompt ids. Conversations carry their special tokens through the template; plain text gets those the tokenizer adds,
-   * by default.
+   * Prompt ids. Conversations carry their special tokens through the template, and begin as every text does, once; plain text
+   * gets those the tokenizer adds, by default.
    * @throws ChatTemplateError
    */
   promptTokens(prompt: PromptText, signal?: AbortSignal): Promise<Int32Array> {

@@ -39,7 +39,7 @@ class TextThread {
         return this.#encode(request.text, request.options)
       case 'encodeChat': {
         const text = this.#chatTemplate().render(request.prompt)
-        return this.#encode(text, { addSpecialTokens: false })
+        return this.#encode(text, { addSpecialTokens: 'missingStart' })
       }
       case 'decode': {
         const { ids, skipSpecialTokens } = request

@@ -7,8 +7,11 @@ import type { TextModel } from './textModel.ts'
 import { pieceBytes, type TokenPieces, tokenFlag } from './tokenPieces.ts'
 
 export interface EncodeOptions {
-  /** Put what the model expects around a text (BOS, EOS); chat templates write these themselves. */
-  addSpecialTokens: boolean
+  /**
+   * Put what the model expects around a text (BOS, EOS). `missingStart` is for a rendered chat: templates write these tokens
+   * themselves, but some leave out the BOS that the tokenizer puts before every other text.
+   */
+  addSpecialTokens: boolean | 'missingStart'
   /** false: text that looks like a special token stays text. Default true. */
   parseSpecial?: boolean
 }
@@ -77,14 +80,17 @@ export class PipelineTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions): Int32Array<ArrayBuffer> {
     const out = new IdBuffer()
-    const parseSpecial = options.parseSpecial ?? true
-    if (options.addSpecialTokens) for (const id of this.#parts.prefixIds) out.push(id)
+    const { addSpecialTokens, parseSpecial = true } = options
+    const { prefixIds, suffixIds } = this.#parts
+    if (addSpecialTokens) for (const id of prefixIds) out.push(id)
     for (const segment of this.#rawMatcher.split(text, parseSpecial, true)) {
       if ('id' in segment) out.push(segment.id)
       else this.#encodeNormalized(segment, parseSpecial, out)
     }
-    if (options.addSpecialTokens) for (const id of this.#parts.suffixIds) out.push(id)
-    return out.slice()
+    if (addSpecialTokens === true) for (const id of suffixIds) out.push(id)
+    const ids = out.slice()
+    const startsTwice = prefixIds.every((id, i) => ids[prefixIds.length + i] === id)
+    return addSpecialTokens === 'missingStart' && startsTwice ? ids.slice(prefixIds.length) : ids
   }
 
   #encodeNormalized(
