@@ -1,6 +1,6 @@
 import type { KnownKeys } from './access/auth.ts'
 import type { Engine } from './engine.ts'
-import type { ResponseStore } from './responseStore/responseStore.ts'
+import type { ResponseStore } from './responses/responseStore.ts'
 
 /** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {

@@ -1,5 +1,5 @@
 import type { Accepted, GenerateEvent } from '../engine.ts'
-import { trackRun } from '../jobs/trackedJob.ts'
+import { trackRun } from '../remote/trackedRun.ts'
 import type { KeyLimits } from './keyLimits.ts'
 
 export interface Metering {

@@ -1,7 +1,7 @@
 import type { Accepted } from '../engine.ts'
 import type { Reply } from '../http/reply.ts'
-import type { StreamEncoder } from '../http/sse.ts'
-import { createStreamEncoder } from '../http/streamEncoder.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
+import { createStreamEncoder } from '../jobs/streamEncoder.ts'
 import { type BlockStep, ContentBlocks } from './contentBlocks.ts'
 import { streamErrorBody } from './errorBody.ts'
 import {

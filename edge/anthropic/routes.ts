@@ -49,10 +49,6 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
 async function readRequest(c: Context<AppEnv>, { limits }: RouteDeps): Promise<MessageRequest> {
   const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
   const request = messageRequest(body, await c.var.scope.engine.models())
-  const { leftTools } = request
-  if (leftTools.length > 0) {
-    // Said, not refused: agents list tools of Anthropic's servers whether or not they are needed.
-    c.var.scope.warnings.push(`tools left out: ${[...new Set(leftTools)].join(', ')}`)
-  }
+  c.var.scope.warnOfToolsLeft(request.leftTools)
   return request
 }

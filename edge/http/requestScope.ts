@@ -75,6 +75,12 @@ export class RequestScope {
     return performance.now() - this.#startMs
   }
 
+  /** Said, not refused: agents list tools of their maker's servers whether or not they are needed. */
+  warnOfToolsLeft(types: string[]): void {
+    if (types.length === 0) return
+    this.warnings.push(`tools left out: ${[...new Set(types)].join(', ')}`)
+  }
+
   reportInternalError(error: unknown): void {
     this.#deps.log?.({ event: 'internal_error', requestId: this.id, error })
   }

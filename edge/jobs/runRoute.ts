@@ -2,8 +2,8 @@ import type { Context } from 'hono'
 import type { RouteDeps } from '../deps.ts'
 import type { Reply } from '../http/reply.ts'
 import type { AppEnv } from '../http/requestScope.ts'
-import { type StreamEncoder, sseResponse } from '../http/sse.ts'
 import type { JobRun } from './jobRun.ts'
+import { type StreamEncoder, sseResponse } from './sse.ts'
 
 /** @param prefix of the id, such as `chatcmpl-` */
 export function replyOf({ clock, newId }: RouteDeps, prefix: string, { accepted }: JobRun): Reply {

@@ -1,6 +1,6 @@
 import type { GenerateEvent, TokenLogprob, Usage } from '../engine.ts'
 import type { Reply } from '../http/reply.ts'
-import type { StreamEncoder } from '../http/sse.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
 import { chatLogprobs } from './chatLogprobs.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import { createChunkStream, DONE, progressField, streamHead, usageChunk } from './streamFrames.ts'

@@ -1,6 +1,6 @@
 import type { GenerateEvent, TokenLogprob, Usage } from '../engine.ts'
 import type { Reply } from '../http/reply.ts'
-import type { StreamEncoder } from '../http/sse.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionFinish } from './completionResponse.ts'
 import { LegacyLogprobCounter } from './legacyLogprobs.ts'

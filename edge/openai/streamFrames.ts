@@ -1,7 +1,7 @@
 import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
 import type { Reply } from '../http/reply.ts'
-import type { StreamEncoder } from '../http/sse.ts'
-import { createStreamEncoder } from '../http/streamEncoder.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
+import { createStreamEncoder } from '../jobs/streamEncoder.ts'
 import { streamErrorBody } from './errorBody.ts'
 
 export const DONE = 'data: [DONE]\n\n'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import type { StoredResponse } from '../responses/responseStore.ts'
 import { createDurableResponseStore } from './durableResponseStore.ts'
-import type { StoredResponse } from './responseStore.ts'
 import { type ObjectStorage, StoredResponseObject } from './storedResponseObject.ts'
 
 const MAX_VALUE_BYTES = 2 * 2 ** 20

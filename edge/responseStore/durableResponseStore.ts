@@ -1,4 +1,4 @@
-import type { ResponseStore, StoredResponse } from './responseStore.ts'
+import type { ResponseStore, StoredResponse } from '../responses/responseStore.ts'
 
 /** The part of a Durable Object namespace that is needed. */
 export interface ObjectNamespace {

@@ -1,4 +1,4 @@
-import type { ResponseStore, StoredResponse } from './responseStore.ts'
+import type { ResponseStore, StoredResponse } from '../responses/responseStore.ts'
 import { MAX_RESPONSE_AGE_MS, type ResponseStoreLimits } from './responseStoreLimits.ts'
 
 const DEFAULT_LIMITS: ResponseStoreLimits = {

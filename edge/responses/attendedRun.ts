@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { workOn } from '../http/backgroundWork.ts'
 import type { AppEnv } from '../http/requestScope.ts'
 import type { JobRun } from '../jobs/jobRun.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
+import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import { refresh } from './storedRuns.ts'
 
 /**

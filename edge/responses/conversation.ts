@@ -1,8 +1,8 @@
 import type { ChatMessage, JsonObject } from '../engine.ts'
 import { ApiError, invalidRequest } from '../errors.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { type PlacedItem, toMessages } from './inputMessages.ts'
 import { responseOfItem } from './itemIds.ts'
+import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import { isOver } from './storedRuns.ts'
 
 export interface ConversationDeps {

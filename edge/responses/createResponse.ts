@@ -6,13 +6,13 @@ import type { AppEnv, RequestScope } from '../http/requestScope.ts'
 import { readRun } from '../jobs/collect.ts'
 import { type JobRun, startJob } from '../jobs/jobRun.ts'
 import { grammarError } from '../openai/grammarError.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { attendedRun } from './attendedRun.ts'
 import { conversation } from './conversation.ts'
 import { responseId } from './itemIds.ts'
 import type { ResponseObject } from './responseObject.ts'
 import { type ResponseRequest, responseRequest } from './responseRequest.ts'
 import type { ResponseRun } from './responseRun.ts'
+import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import type { ResponsesDeps } from './responsesDeps.ts'
 import { refresh, runOf } from './storedRuns.ts'
 import { streamResponse } from './streamResponse.ts'
@@ -108,10 +108,7 @@ export async function readRequest(
     { input, previousId: head.previous_response_id, instructions: head.instructions },
     { store, owner: scope.engine.owner },
   )
-  if (leftTools.length > 0) {
-    // Said, not refused: agents list tools of OpenAI's servers whether or not they are needed.
-    scope.warnings.push(`tools left out: ${[...new Set(leftTools)].join(', ')}`)
-  }
+  scope.warnOfToolsLeft(leftTools)
   return { request, prompt: { ...request.prompt, messages } }
 }
 

@@ -1,7 +1,7 @@
 import type OpenAI from 'openai'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { EngineErrorKind, GenerateEvent } from '../engine.ts'
-import type { StreamEncoder } from '../http/sse.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
 import { scriptedModel } from '../scripted/scriptedEngine.ts'
 import type {
   ApplyPatchCallItem,

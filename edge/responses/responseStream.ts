@@ -1,4 +1,4 @@
-import type { StreamEncoder } from '../http/sse.ts'
+import type { StreamEncoder } from '../jobs/sse.ts'
 import type { ResponseEvent } from './responseObject.ts'
 import type { ResponseRun } from './responseRun.ts'
 

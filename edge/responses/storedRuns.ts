@@ -1,7 +1,7 @@
 import type { ClientEngine } from '../access/clientEngine.ts'
 import { EngineError, type EngineErrorData } from '../engine.ts'
-import type { ResponseStore, StoredResponse } from '../responseStore/responseStore.ts'
 import { ResponseRun } from './responseRun.ts'
+import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import { ToolIndex } from './toolIndex.ts'
 
 const never = new AbortController().signal

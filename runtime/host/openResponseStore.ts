@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createMemoryResponseStore } from '../../edge/responseStore/memoryResponseStore.ts'
-import type { ResponseStore } from '../../edge/responseStore/responseStore.ts'
+import type { ResponseStore } from '../../edge/responses/responseStore.ts'
 import { SqliteResponseStore } from './sqliteResponseStore.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
-import type { ResponseStore, StoredResponse } from '../../edge/responseStore/responseStore.ts'
 import {
   MAX_RESPONSE_AGE_MS,
   type ResponseStoreLimits,
 } from '../../edge/responseStore/responseStoreLimits.ts'
+import type { ResponseStore, StoredResponse } from '../../edge/responses/responseStore.ts'
 
 const DEFAULT_LIMITS: ResponseStoreLimits = {
   maxResponses: 20_000,

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../engine.ts'
-import type { ResponseObject } from '../responses/responseObject.ts'
+import type { ResponseObject } from './responseObject.ts'
 
 /** A response as it is kept: all that is needed to show, continue, stream and cancel it. */
 export interface StoredResponse {

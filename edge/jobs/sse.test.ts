@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { GenerateEvent } from '../engine.ts'
-import type { JobRun } from '../jobs/jobRun.ts'
+import type { JobRun } from './jobRun.ts'
 import { type StreamEncoder, sseResponse } from './sse.ts'
 
 /** Writes texts as they are; a usage event ends the stream. */

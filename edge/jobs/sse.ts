@@ -1,9 +1,9 @@
 import type { RequestEnd } from '../deps.ts'
 import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
 import { toEngineErrorData } from '../errors.ts'
-import { endedEarly } from '../jobs/collect.ts'
-import type { JobRun } from '../jobs/jobRun.ts'
-import { encodeText } from './encodeText.ts'
+import { encodeText } from '../http/encodeText.ts'
+import { endedEarly } from './collect.ts'
+import type { JobRun } from './jobRun.ts'
 
 /** A protocol's view of a run: turns events into SSE frames. Pure, but for remembering where it is. */
 export interface StreamEncoder {
