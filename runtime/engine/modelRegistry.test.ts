@@ -11,12 +11,12 @@ const job = (model: string): GenerateJob => ({
   stop: [],
 })
 
-function fakeEngine(id: string): ManagedEngine {
+function fakeEngine(id: string, created = 1): ManagedEngine {
   const info: ModelInfo = {
     id,
     aliases: [],
     status: 'loaded',
-    created: 1,
+    created,
     maxModelLen: 10,
     quantization: null,
     vocabSize: 5,
@@ -184,6 +184,18 @@ describe('ModelRegistry', () => {
     expect(load).toHaveBeenCalledTimes(2)
     expect(await registry.load('m')).toMatchObject({ status: 'loaded' })
     expect(load).toHaveBeenCalledTimes(2)
+  })
+
+  it('gives a model one age, however often it is loaded', async () => {
+    const registry = new ModelRegistry()
+    let created = 1
+    await registry.add({ id: 'm' }, async () => fakeEngine('m', created++))
+    const ages = [await registry.models(), [await registry.unload('m')], await registry.models()]
+    await registry.load('m')
+    ages.push(await registry.models())
+    const distinct = new Set(ages.flat().map(info => info.created))
+    expect([...distinct]).toEqual([expect.any(Number)])
+    expect([...distinct][0]).toBeGreaterThan(1_700_000_000)
   })
 
   it('refuses to load what is being unloaded, and to unload what still loads', async () => {

@@ -113,10 +113,11 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   async models(): Promise<ModelInfo[]> {
-    const lists = this.#entries.map(async entry =>
-      entry.engine === undefined ? [unloadedInfo(entry)] : entry.engine.models(),
+    return Promise.all(
+      this.#entries.map(async entry =>
+        entry.engine === undefined ? unloadedInfo(entry) : infoOf(entry, entry.engine),
+      ),
     )
-    return (await Promise.all(lists)).flat()
   }
 
   async health(): Promise<EngineHealth> {
@@ -214,8 +215,7 @@ export class ModelRegistry implements AttendedEngine {
 
   async #startUnloading(entry: Entry, engine: ManagedEngine): Promise<void> {
     try {
-      const [info] = await engine.models()
-      entry.lastInfo = info
+      entry.lastInfo = await infoOf(entry, engine)
       await engine.drain(UNLOAD_DRAIN_MS)
       await engine.dispose()
       entry.engine = undefined
@@ -262,7 +262,8 @@ export class ModelRegistry implements AttendedEngine {
 
 async function infoOf(entry: Entry, engine: ManagedEngine): Promise<ModelInfo> {
   const [info] = await engine.models()
-  return info ?? unloadedInfo(entry)
+  // Clients may know a model by its age, which loading it again does not change.
+  return info === undefined ? unloadedInfo(entry) : { ...info, created: entry.createdSeconds }
 }
 
 async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
