@@ -1,16 +1,16 @@
-import { type Context, Hono, type HonoRequest } from 'hono'
-import { matchedRoutes } from 'hono/route'
+import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { getPath } from 'hono/utils/url'
 import { createAuth } from './access/auth.ts'
 import { answerOptions, setCorsHeaders } from './access/cors.ts'
 import { isOpenToPages, OriginGuard } from './access/originGuard.ts'
 import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
-import { addAnthropicRoutes, anthropicPaths } from './anthropic/routes.ts'
+import { addAnthropicRoutes, isAnthropicPath } from './anthropic/routes.ts'
 import type { AppDeps, RouteDeps } from './deps.ts'
 import { EngineError } from './engine.ts'
 import { ApiError, errorHeaders, fromEngineError, internalError } from './errors.ts'
 import { type AppEnv, RequestScope } from './http/requestScope.ts'
+import { noRoute, routeOf, routePath } from './http/routing.ts'
 import { errorBody } from './openai/errorBody.ts'
 import { addOpenaiRoutes } from './openai/routes.ts'
 import { addDocsRoutes, docsPaths } from './openapi/routes.ts'
@@ -21,8 +21,6 @@ import { addCancelRoute } from './service/cancelRoute.ts'
 import { addModelRoutes } from './service/modelRoutes.ts'
 import { addServiceRoutes, probePaths } from './service/serviceRoutes.ts'
 import { addTokenizeRoutes } from './service/tokenizeRoutes.ts'
-
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
 
 /** Paths that need no key. */
 const openPaths = [...probePaths, ...docsPaths]
@@ -38,23 +36,23 @@ const CLIENT_CLOSED_REQUEST = 499
  */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
-  const { apiKeys = [], entries = [] } = deps.auth ?? {}
-  const authenticate = createAuth({ apiKeys, entries }, deps.clock())
+  const authenticate = createAuth(deps.auth, deps.clock())
   // A page that has a key was given it.
   const guard =
-    apiKeys.length + entries.length > 0
-      ? undefined
-      : new OriginGuard({ origins: deps.cors.origins, hosts: deps.hosts })
-  const isOpen = (method: string, path: string) =>
-    guard === undefined ||
-    openPaths.includes(path) ||
-    isOpenToPages(method, path) ||
-    !allowedMethods(app, path).includes(method)
-  const originsFor = ({ raw, path }: HonoRequest) =>
-    isOpen(wantedMethod(raw), path) ? deps.cors.origins : (guard?.named ?? [])
+    authenticate === undefined
+      ? new OriginGuard({ origins: deps.cors.origins, hosts: deps.hosts })
+      : undefined
+  const isOpen = (method: string, path: string, allowed: string[]) =>
+    openPaths.includes(path) || isOpenToPages(method, path) || !allowed.includes(method)
+  const originsFor = ({ req, var: { route } }: Context<AppEnv>) =>
+    guard === undefined || isOpen(wantedMethod(req.raw), req.path, route.allowed)
+      ? deps.cors.origins
+      : guard.named
 
   app.use(async (c, next) => {
-    const scope = new RequestScope(deps, c.req.raw, routeOf(c))
+    const route = routeOf(app, c.req.method, c.req.path)
+    const scope = new RequestScope(deps, c.req.raw, route.pattern)
+    c.set('route', route)
     c.set('scope', scope)
     await next()
     const { headers, status } = c.res
@@ -67,36 +65,32 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     headers.set('openai-version', '2020-10-01')
     for (const [name, value] of Object.entries(scope.limitHeaders())) headers.set(name, value)
     if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
-    setCorsHeaders(originsFor(c.req), c.req.raw, headers)
+    setCorsHeaders(originsFor(c), c.req.raw, headers)
     if (scope.streaming) return
     scope.end(status < 400 ? 'completed' : 'error', status)
   })
 
   app.use(async (c, next) => {
     const { raw, method, path } = c.req
-    if (method === 'OPTIONS')
-      return answerOptions(originsFor(c.req), raw, allowedMethods(app, path))
+    const { allowed } = c.var.route
+    if (method === 'OPTIONS') return answerOptions(originsFor(c), raw, allowed)
     if (!openPaths.includes(path)) {
-      guard?.check(raw, isOpen(method, path))
-      const client = await authenticate(raw)
-      if (client !== undefined) c.var.scope.identify(client)
+      guard?.check(raw, isOpen(method, path, allowed))
+      if (authenticate !== undefined) c.var.scope.identify(await authenticate(raw))
     }
+    if (!allowed.includes(method)) throw noRoute(raw, allowed)
     return next()
   })
 
   const routeDeps: RouteDeps = deps
   addServiceRoutes(app, routeDeps)
-  addDocsRoutes(app, routeDeps)
+  addDocsRoutes(app, routeDeps, authenticate !== undefined)
   addTokenizeRoutes(app, routeDeps)
   addModelRoutes(app, routeDeps)
   addOpenaiRoutes(app, routeDeps)
   addAnthropicRoutes(app, routeDeps)
   addResponsesRoutes(app, routeDeps, responseStore(deps))
   addCancelRoute(app)
-
-  app.notFound(c => {
-    throw noRoute(c.req.raw, allowedMethods(app, c.req.path))
-  })
 
   app.onError((error, c) => {
     // Whatever broke after the client left is a consequence of that.
@@ -106,7 +100,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }
     const { data } = toApiError(error)
     if (data.status === 500) c.var.scope.reportInternalError(error)
-    const isAnthropic = anthropicPaths.includes(c.req.path)
+    const isAnthropic = isAnthropicPath(c.req.path)
     const status = isAnthropic ? anthropicOutcome(data.status).status : data.status
     const body = isAnthropic ? anthropicErrorBody(data, c.var.scope.id) : errorBody(data)
     return c.json(body, status as ContentfulStatusCode, errorHeaders(data))
@@ -115,28 +109,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app
 }
 
-/** Users get the base URL wrong in every direction: `/v1` may be missing, and slashes may be too many. */
-function routePath(path: string): string {
-  const bare = path.replace(/\/{2,}/g, '/').replace(/^\/v1(?=\/|$)/, '')
-  return bare.length > 1 ? bare.replace(/\/$/, '') : '/'
-}
-
-/** The pattern of the route that will answer; middleware matches everything. */
-function routeOf(c: Context<AppEnv>): string | undefined {
-  return matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path
-}
-
 /** The method of a request, or the one that it is the preflight of. */
 function wantedMethod({ headers, method }: Request): string {
   return method === 'OPTIONS' ? (headers.get('access-control-request-method') ?? method) : method
-}
-
-function allowedMethods(app: Hono<AppEnv>, path: string): string[] {
-  const found = METHODS.filter(method =>
-    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
-  )
-  if (found.length === 0) return []
-  return [...found, ...(found.includes('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
 /** What a header may carry; the texts may quote the request. */
@@ -145,28 +120,6 @@ function headerText(texts: string[]): string {
     .join('; ')
     .replace(/[^\x20-\x7e]/g, '?')
     .slice(0, MAX_HEADER_LENGTH)
-}
-
-function noRoute(request: Request, allowed: string[]): ApiError {
-  const { pathname, origin } = new URL(request.url)
-  if (allowed.length > 0) {
-    return new ApiError({
-      status: 405,
-      type: 'invalid_request_error',
-      code: 'method_not_allowed',
-      message: `${request.method} is not allowed for ${pathname}; allowed: ${allowed.join(', ')}.`,
-      headers: { allow: allowed.join(', ') },
-    })
-  }
-  const hint = /^\/+v1\/+v1(\/|$)/.test(pathname)
-    ? ` The path has /v1 twice: use the base URL ${origin}, this client adds /v1 itself.`
-    : ` The base URL for OpenAI clients is ${origin}/v1.`
-  return new ApiError({
-    status: 404,
-    type: 'invalid_request_error',
-    code: 'unknown_url',
-    message: `Unknown request URL: ${request.method} ${pathname}.${hint}`,
-  })
 }
 
 function toApiError(error: unknown): ApiError {

@@ -53,7 +53,7 @@ interface RequestNames {
   method: string
   /** As the client wrote it, without the query. */
   path: string
-  /** The pattern that matched, `<unmatched>` for none: there are few of them. */
+  /** Its path in `/openapi.json`, `<unmatched>` for none: there are few of them. */
   route: string
   /** As declared. */
   bodyBytes?: number

@@ -15,16 +15,19 @@ interface Known {
   client: Client
 }
 
+/** Finds the client of a request. @throws ApiError 401 for a key that is not known, and for none */
+export type Authenticate = (request: Request) => Promise<Client>
+
 /**
- * Returns a function that finds the client of a request by its key, a bearer token or `x-api-key`; undefined where no keys
- * are configured. It throws 401 for any other key, and for none. Digests are compared, all of them and in full, so that
- * the time taken says nothing about a key.
+ * Knows clients by their key, a bearer token or `x-api-key`. Digests are compared, all of them and in full, so that the time
+ * taken says nothing about a key.
+ * @returns undefined where no keys are configured: then nobody needs one
  */
 export function createAuth(
-  { apiKeys, entries }: KnownKeys,
+  { apiKeys = [], entries = [] }: Partial<KnownKeys> = {},
   nowMs: number,
-): (request: Request) => Promise<Client | undefined> {
-  if (apiKeys.length + entries.length === 0) return async () => undefined
+): Authenticate | undefined {
+  if (apiKeys.length + entries.length === 0) return undefined
   const listed = entries.map(entry => listedKey(entry, nowMs))
   let known: Known[] | undefined
   return async ({ headers }) => {

@@ -11,8 +11,10 @@ import { type MessageRequest, messageRequest } from './messageRequest.ts'
 import { createMessageCollector } from './messageResponse.ts'
 import { createMessageStream } from './messageStream.ts'
 
-/** Paths whose failures are told in Anthropic's words. */
-export const anthropicPaths = ['/messages', '/messages/count_tokens']
+/** Whether failures are told in Anthropic's words: its clients ask for more below `/messages` than there is here. */
+export function isAnthropicPath(path: string): boolean {
+  return path === '/messages' || path.startsWith('/messages/')
+}
 
 /** Adds Anthropic's Messages routes. */
 export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {

@@ -1,14 +1,15 @@
 import type { Client } from '../access/client.ts'
 import { ClientEngine } from '../access/clientEngine.ts'
 import type { AppDeps, RequestEnd } from '../deps.ts'
+import type { Route } from './routing.ts'
 
-/** Probes, scrapes and static pages would drown the log. */
+/** Probes, scrapes and static pages, which would drown the log; everything else is below `/v1`. */
 const housekeeping =
   /^\/(health|ready|metrics|docs(\/.*)?|ui(\/.*)?|openapi\.json|api-doc\/openapi\.json)?$/
 
 /** Routes whose requests name a model. */
 const withModel =
-  /^\/((chat\/)?completions|responses(\/input_tokens)?|messages(\/count_tokens)?|embeddings|(de)?tokenize|apply-template|models\/(un|re)load|models\/status)$/
+  /^\/v1\/((chat\/)?completions|responses(\/input_tokens)?|messages(\/count_tokens)?|embeddings|(de)?tokenize|apply-template|models\/(un|re)load|models\/status)$/
 
 const MAX_REQUEST_ID_LENGTH = 128
 
@@ -40,8 +41,8 @@ export class RequestScope {
   promptTokens: number | undefined
   completionTokens: number | undefined
 
-  /** @param route the pattern that matched, without `/v1`; undefined for none */
-  constructor(deps: AppDeps, request: Request, route: string | undefined) {
+  /** @param pattern of the route that answers, without `/v1`; undefined for none */
+  constructor(deps: AppDeps, request: Request, pattern: string | undefined) {
     this.id = incomingId(request) ?? `req_${deps.newId()}`
     this.signal = request.signal
     this.engine = new ClientEngine(deps, this.id, undefined)
@@ -52,10 +53,10 @@ export class RequestScope {
       requestId: this.id,
       method: request.method,
       path: pathname,
-      route: route ?? '<unmatched>',
+      route: pattern === undefined ? '<unmatched>' : documentedPath(pattern),
       ...(Number.isSafeInteger(bodyBytes) && { bodyBytes }),
     }
-    const isHousekeeping = route !== undefined && housekeeping.test(route)
+    const isHousekeeping = pattern !== undefined && housekeeping.test(pattern)
     this.#isLogged = request.method !== 'OPTIONS' && (!isHousekeeping || deps.logHealth === true)
     if (this.#isLogged) deps.log?.({ event: 'request_started', ...this.#names })
   }
@@ -119,7 +120,13 @@ export class RequestScope {
 }
 
 /** Hono environment of all routes. */
-export type AppEnv = { Variables: { scope: RequestScope } }
+export type AppEnv = { Variables: { scope: RequestScope; route: Route } }
+
+/** A pattern as `/openapi.json` writes it. */
+function documentedPath(pattern: string): string {
+  if (housekeeping.test(pattern)) return pattern
+  return `/v1${pattern.replace(/:(\w+)(\{.*?\})?/g, '{$1}')}`
+}
 
 /** A client's own id, cut to what is safe to echo and to log. */
 function incomingId(request: Request): string | undefined {

@@ -14,14 +14,16 @@ export const docsPaths = [...documentPaths, PAGE, START_SCRIPT, ...Object.keys(d
 
 const CACHE_CONTROL = 'public, max-age=3600'
 
-/** Adds the OpenAPI document and, where the host has the files, the page that shows it. */
-export function addDocsRoutes(app: Hono<AppEnv>, { assets, auth }: RouteDeps): void {
-  const { apiKeys = [], entries = [] } = auth ?? {}
+/**
+ * Adds the OpenAPI document and, where the host has the files, the page that shows it.
+ * @param hasKeys whether clients need one
+ */
+export function addDocsRoutes(app: Hono<AppEnv>, { assets }: RouteDeps, hasKeys: boolean): void {
   let document: string | undefined
   for (const path of documentPaths) {
     app.get(path, c => {
       // Made when somebody wants it: a Worker that starts has no time for it.
-      document ??= JSON.stringify(openapiDocument({ hasKeys: apiKeys.length + entries.length > 0 }))
+      document ??= JSON.stringify(openapiDocument({ hasKeys }))
       return c.body(document, 200, { 'content-type': 'application/json' })
     })
   }

@@ -14,6 +14,9 @@ const gapBuckets = [
 ]
 const byteBuckets = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000]
 
+/** Over HTTP/2 a method may be any word, and each would be kept for good. */
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
+
 /** What the edge tells while it serves. */
 export interface HttpMetrics {
   log(entry: LogEntry): void
@@ -68,7 +71,8 @@ export function registerHttpMetrics(registry: Registry): HttpMetrics {
   return {
     log(entry) {
       if (entry.event === 'internal_error') return
-      const { method, route: path } = entry
+      const { route: path } = entry
+      const method = methods.has(entry.method) ? entry.method : 'OTHER'
       if (entry.event === 'request_started') {
         inFlight.inc({ method, path })
         if (entry.bodyBytes !== undefined) bodies.observe({ method, path }, entry.bodyBytes)

@@ -40,6 +40,8 @@ test('requests, streams and the engine are counted under the names that dashboar
   await app.request('/v1/models/scripted%2Fwords-1')
   await app.request('/v1/models/a/b/c')
   await app.request('/nowhere/at/all')
+  await app.request('/v1/models/unload')
+  for (const method of ['BREW', 'WHEN']) await app.request('/v1/models', { method })
   await app.request('/health')
   const response = await app.request('/metrics')
   expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0.0.4/)
@@ -49,13 +51,15 @@ test('requests, streams and the engine are counted under the names that dashboar
     return Number(line?.split(' ').at(-1))
   }
   const counted = (labels: string) => lineOf(`http_requests_total{${labels}}`)
-  const chat = 'method="POST",path="/chat/completions"'
+  const chat = 'method="POST",path="/v1/chat/completions"'
   expect(counted(`${chat},model="scripted/words-1",status="200"`)).toBe(1)
   expect(counted(`${chat},model="unknown",status="404"`)).toBe(1)
-  const models = 'method="GET",path="/models/:id{.+}",model="none"'
+  const models = 'method="GET",path="/v1/models/{id}",model="none"'
   expect(counted(`${models},status="200"`)).toBe(1)
   expect(counted(`${models},status="404"`)).toBe(1)
   expect(counted('method="GET",path="<unmatched>",model="none",status="404"')).toBe(1)
+  expect(counted('method="GET",path="<unmatched>",model="none",status="405"')).toBe(1)
+  expect(counted('method="OTHER",path="<unmatched>",model="none",status="405"')).toBe(2)
   expect(text).not.toMatch(/health|no\/such|nowhere/)
   expect(lineOf(`http_requests_in_flight{${chat}}`)).toBe(0)
   expect(lineOf(`http_request_body_bytes_count{${chat}}`)).toBe(2)
@@ -81,7 +85,7 @@ test('a request has a line when it begins and one when it has ended', async () =
   const names = {
     method: 'POST',
     path: '/v1/chat/completions',
-    route: '/chat/completions',
+    route: '/v1/chat/completions',
     requestId: expect.stringMatching(/^req_/),
     bodyBytes: 31,
     time: expect.any(String),

@@ -14,7 +14,7 @@ interface OpenapiDocument {
 const document = openapiDocument({ hasKeys: false }) as unknown as OpenapiDocument
 const ajv = new Ajv2020({ strict: false }).addSchema(document, 'openapi')
 
-/** Routes that name each other's ids literally come before those with parameters. */
+/** A path that is written out is no parameter of another. */
 const routes = Object.entries(document.paths)
   .map(([path, operations]) => ({
     operations,
@@ -28,8 +28,7 @@ export function documentedFetch(fetch: Deployment['fetch']): Deployment['fetch']
   return async (path, init) => {
     const response = await fetch(path, init)
     const method = (init?.method ?? 'GET').toLowerCase()
-    const matching = routes.filter(({ pattern }) => pattern.test(bare(path)))
-    const operation = matching.find(({ operations }) => method in operations)?.operations[method]
+    const operation = routes.find(({ pattern }) => pattern.test(bare(path)))?.operations[method]
     if (operation === undefined) return response
     const where = `${method} ${path}: ${response.status}`
     const found = operation.responses[response.status]

@@ -1,9 +1,22 @@
 import { expect } from 'vitest'
+import { openapiDocument } from '../../edge/openapi/document.ts'
 import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { type HttpCase, post } from './httpSuite.ts'
 
 const chat = { messages: 'hi', max_tokens: 2 }
 const loading = { ...scriptedModel, status: 'loading' as const }
+
+const { paths } = openapiDocument({ hasKeys: false }) as { paths: Record<string, object> }
+/** Every path with the methods it takes. */
+const methodsOf = Object.entries({
+  ...paths,
+  ...Object.fromEntries(
+    ['/', '/health', '/openapi.json', '/docs'].map(path => [path, { get: {} }]),
+  ),
+}).map(([path, operations]): [string, string[]] => {
+  const methods = ['GET', 'POST', 'DELETE'].filter(m => m.toLowerCase() in operations)
+  return [path, [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS']]
+})
 
 export const routeCases: HttpCase[] = [
   {
@@ -119,6 +132,37 @@ export const routeCases: HttpCase[] = [
       }
     },
   },
+  ...methodsOf.map(
+    ([path, allowed]): HttpCase => ({
+      name: `other methods than ${allowed} are refused for ${path}`,
+      async run({ fetch, log }) {
+        const url = path.replace('{id}', 'x')
+        for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+          if (allowed.includes(method)) continue
+          const response = await fetch(url, { method })
+          expect([method, response.status]).toEqual([method, 405])
+          expect(response.headers.get('allow')).toBe(allowed.join(', '))
+          expect(await response.json()).toMatchObject(
+            path.startsWith('/v1/messages')
+              ? { type: 'error', error: { type: 'invalid_request_error' } }
+              : { error: { type: 'invalid_request_error', code: 'method_not_allowed' } },
+          )
+        }
+        expect(log.map(entry => 'route' in entry && entry.route)).not.toContain(path)
+      },
+    }),
+  ),
+  {
+    name: 'a path of Anthropic that is not there is refused in its words',
+    async run({ fetch }) {
+      const response = await fetch('/v1/messages/batches')
+      expect(response.status).toBe(404)
+      expect(await response.json()).toMatchObject({
+        type: 'error',
+        error: { type: 'not_found_error' },
+      })
+    },
+  },
   {
     name: 'chat echoes the real model and counts',
     async run({ fetch }) {
@@ -169,7 +213,7 @@ export const routeCases: HttpCase[] = [
         requestId: 'me',
         method: 'POST',
         path: '/v1/chat/completions',
-        route: '/chat/completions',
+        route: '/v1/chat/completions',
       }
       expect(log).toMatchObject([
         { event: 'request_started', ...names },
