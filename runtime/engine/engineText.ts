@@ -4,6 +4,7 @@ import type { TextService } from '../text/textService.ts'
 export type EngineText = Pick<
   TextService,
   | 'promptTokens'
+  | 'encodeNext'
   | 'render'
   | 'decode'
   | 'pieces'

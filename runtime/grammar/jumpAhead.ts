@@ -7,8 +7,6 @@ export type EncodeText = (text: string) => Promise<ArrayLike<number>>
 
 /** Texts whose ids are kept: a grammar has a few dozen. */
 const maxCached = 2048
-/** A tokenizer that is at a long prompt must not hold up whoever shares the step: text it is not back with in time is drawn. */
-const patienceMs = 200
 
 /**
  * Tells the tokens of text that a grammar leaves no choice about, as the model's tokenizer writes it: what the model has seen in
@@ -34,6 +32,8 @@ export class JumpAhead {
     const ids: number[] = []
     for (const [i, part] of parts.entries()) {
       if (typeof part === 'number') {
+        // Tokenizers may have more tokens than the model.
+        if (part >= this.#vocabSize) break
         ids.push(part)
         continue
       }
@@ -52,16 +52,12 @@ export class JumpAhead {
     if (text === undefined) return []
     const known = this.#cache.get(text)
     if (known !== undefined) return known
-    // Text that cannot be tokenized, for whatever reason, can still be drawn.
-    const asked = this.#encode(text).then(
+    // However long it takes: what is forced must not depend on what else the tokenizer is at, or the same seed would not give
+    // the same text. Text that cannot be tokenized, for whatever reason, can still be drawn.
+    return this.#encode(text).then(
       ids => this.#remember(text, this.#spells(ids, bytes) ? Array.from(ids) : none),
       () => none,
     )
-    const { promise: tooLate, resolve } = Promise.withResolvers<readonly number[]>()
-    const timer = setTimeout(resolve, patienceMs, none)
-    const ids = await Promise.race([asked, tooLate])
-    clearTimeout(timer)
-    return ids
   }
 
   #remember(text: string, ids: readonly number[]): readonly number[] {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { ChatTemplateError } from './chat/chatTemplateError.ts'
 import { TextService } from './textService.ts'
+import { WorkerCalls } from './workerCalls.ts'
 
 const goldens = join(import.meta.dirname, '../../test/goldens')
 const llama = { kind: 'folder', dir: join(goldens, 'llama') } as const
@@ -75,6 +76,62 @@ describe('TextService', () => {
     ).rejects.toThrow('before')
     expect((await long).length).toBeGreaterThan(100_000)
     expect((await after).length).toBe(1)
+  })
+
+  test('nothing short waits for a prompt that is long', async () => {
+    const endless = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
+    const text = '{{ messages[0].content }}'
+    const uneven = await TextService.load({
+      source: llama,
+      chatTemplateOverride: `{% if messages[0].content|length > 70000 %}${endless}{% endif %}${text}`,
+    })
+    const chat = (content: string) => ({
+      kind: 'chat' as const,
+      messages: [{ role: 'user', content }],
+    })
+    const settled: string[] = []
+    const long = [1, 2].map(n =>
+      uneven.promptTokens(chat('long '.repeat(20_000))).catch(() => settled.push(`long ${n}`)),
+    )
+    for (let n = 0; n < 20; n++) {
+      expect(await uneven.render(chat(`short ${n}`))).toBe(`short ${n}`)
+    }
+    expect(settled).toEqual([])
+    await uneven.close()
+    await Promise.all(long)
+    expect(settled).toHaveLength(2)
+  })
+
+  test('the worker for long prompts ends when it has been idle, and comes back', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const close = vi.spyOn(WorkerCalls.prototype, 'close')
+    try {
+      const long = 'a '.repeat(50_000)
+      const whole = await service.encode(long, { addSpecialTokens: false })
+      expect(whole.length).toBeGreaterThan(50_000)
+      vi.advanceTimersByTime(59_000)
+      expect(await service.encode(long, { addSpecialTokens: false })).toEqual(whole)
+      vi.advanceTimersByTime(59_000)
+      expect(close).not.toHaveBeenCalled()
+      vi.advanceTimersByTime(1001)
+      expect(close).toHaveBeenCalledTimes(1)
+      expect(await service.encode(long, { addSpecialTokens: false })).toEqual(whole)
+    } finally {
+      close.mockRestore()
+      vi.useRealTimers()
+    }
+  })
+
+  test('text that a step waits for goes before what else waits', async () => {
+    const order: string[] = []
+    const noted = (name: string) => () => order.push(name)
+    await Promise.all([
+      ...['first', 'second', 'third'].map(name =>
+        service.encode(name, { addSpecialTokens: false }).then(noted(name)),
+      ),
+      service.encodeNext('next').then(noted('next')),
+    ])
+    expect(order).toEqual(['first', 'next', 'second', 'third'])
   })
 
   test('errors keep their class', async () => {

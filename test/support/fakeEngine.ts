@@ -27,6 +27,7 @@ export function fakeText(
 ): EngineText {
   return {
     promptTokens: async prompt => encode(prompt),
+    encodeNext: async text => encode({ kind: 'text', text, addSpecialTokens: false }),
     render: async prompt => JSON.stringify(prompt.messages),
     decode: async (ids, options) => detokenize(pieces, Array.from(ids), options),
     pieces,

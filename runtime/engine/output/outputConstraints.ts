@@ -48,8 +48,7 @@ export class OutputConstraints {
     this.#reading = reading
     this.#vocabSize = vocabSize
     this.#stopIds = stopIds
-    const encode = (forced: string) =>
-      text.promptTokens({ kind: 'text', text: forced, addSpecialTokens: false })
+    const encode = (forced: string) => text.encodeNext(forced)
     this.#grammars = new GrammarService(text.pieces, vocabSize, jumpAhead ? encode : undefined)
     this.#tokens = {
       reading,

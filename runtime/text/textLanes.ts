@@ -1,0 +1,88 @@
+import { requestChars } from './requestChars.ts'
+import type { TextInfo, TextRequest, TextResults } from './textProtocol.ts'
+import { type CallOptions, WorkerCalls } from './workerCalls.ts'
+
+type LoadRequest = Extract<TextRequest, { op: 'load' }>
+
+/** Tokenizers take 5 to 50 ms for so many. */
+const longChars = 65_536
+/** A worker takes 25 to 85 MB more, most with a vocabulary of 262k. */
+const idleMs = 60_000
+
+/**
+ * The workers of one model. What is long goes to one of its own, so that nothing short waits behind it: that one is started when
+ * it is first needed, which takes as long as loading the tokenizer, and ended when it has had nothing to do for a minute.
+ */
+export class TextLanes {
+  readonly #load: LoadRequest
+  readonly #short: WorkerCalls
+  #long: WorkerCalls | undefined
+  #idleTimer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  private constructor(load: LoadRequest) {
+    this.#load = load
+    this.#short = startWorker(load)
+  }
+
+  /** Starts a worker and loads a model's text files. @throws FileFormatError naming a broken or missing file */
+  static async load(
+    request: LoadRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<{ lanes: TextLanes; info: TextInfo }> {
+    const lanes = new TextLanes(request)
+    try {
+      return { lanes, info: await lanes.#short.call(request, { signal }) }
+    } catch (error) {
+      await lanes.close()
+      throw error
+    }
+  }
+
+  async call<R extends TextRequest>(
+    request: R,
+    options: CallOptions = {},
+  ): Promise<TextResults[R['op']]> {
+    const isLong = requestChars(request) >= longChars
+    if (!isLong || this.#isClosed) return this.#short.call(request, options)
+    const lane = this.#longLane()
+    try {
+      return await lane.call(request, options)
+    } finally {
+      this.#endWhenIdle(lane)
+    }
+  }
+
+  /** Ends the workers; calls under way are rejected. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#idleTimer)
+    await Promise.all([this.#short.close(), this.#long?.close()])
+  }
+
+  #longLane(): WorkerCalls {
+    clearTimeout(this.#idleTimer)
+    if (this.#long !== undefined) return this.#long
+    const lane = startWorker(this.#load)
+    // Calls behind it are told; the next one tries anew.
+    lane.call(this.#load).catch(() => {
+      if (this.#long === lane) this.#long = undefined
+    })
+    this.#long = lane
+    return lane
+  }
+
+  #endWhenIdle(lane: WorkerCalls): void {
+    clearTimeout(this.#idleTimer)
+    if (this.#isClosed || lane !== this.#long) return
+    this.#idleTimer = setTimeout(() => {
+      if (!lane.isIdle) return this.#endWhenIdle(lane)
+      this.#long = undefined
+      void lane.close()
+    }, idleMs).unref()
+  }
+}
+
+function startWorker({ source }: LoadRequest): WorkerCalls {
+  return new WorkerCalls(source.kind === 'gguf' ? source.path : source.dir)
+}
