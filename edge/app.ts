@@ -36,7 +36,7 @@ const CLIENT_CLOSED_REQUEST = 499
  */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
-  const authenticate = createAuth(deps.auth, deps.clock())
+  const authenticate = createAuth(deps.auth, deps.clock)
   // A page that has a key was given it.
   const guard =
     authenticate === undefined

@@ -109,6 +109,11 @@ function inTermsOf(param: string | undefined, error: EngineErrorData): string {
   return message.startsWith(`${engineParam} `) ? param + message.slice(engineParam.length) : message
 }
 
+/** Whether the reading may have failed and not the job, which then goes on elsewhere and is to be asked for again. */
+export function isOfReading({ kind }: EngineErrorData): boolean {
+  return kind === 'unavailable' || kind === 'draining' || kind === 'timeout'
+}
+
 /** Reads any thrown value as engine error data; a bug's message stays out of the response. */
 export function toEngineErrorData(error: unknown): EngineErrorData {
   if (error instanceof EngineError) return error.toData()

@@ -25,10 +25,10 @@ export type Authenticate = (request: Request) => Promise<Client>
  */
 export function createAuth(
   { apiKeys = [], entries = [] }: Partial<KnownKeys> = {},
-  nowMs: number,
+  clock: () => number,
 ): Authenticate | undefined {
   if (apiKeys.length + entries.length === 0) return undefined
-  const listed = entries.map(entry => listedKey(entry, nowMs))
+  const listed = entries.map(entry => listedKey(entry, clock))
   let known: Known[] | undefined
   return async ({ headers }) => {
     known ??= [...listed, ...(await Promise.all(apiKeys.map(plainKey)))]
@@ -54,7 +54,7 @@ async function plainKey(key: string): Promise<Known> {
   return { digest, client: { name: `key-${digest.slice(0, 8)}`, admin: true } }
 }
 
-function listedKey(entry: KeyEntry, nowMs: number): Known {
+function listedKey(entry: KeyEntry, clock: () => number): Known {
   const { name, sha256, models, admin = false } = entry
   const { requestsPerMinute, tokensPerMinute, maxConcurrent } = entry
   const isLimited = requestsPerMinute ?? tokensPerMinute ?? maxConcurrent
@@ -64,7 +64,7 @@ function listedKey(entry: KeyEntry, nowMs: number): Known {
       name,
       admin,
       ...(models !== undefined && { models: new Set(models) }),
-      ...(isLimited !== undefined && { limits: new KeyLimits(entry, nowMs) }),
+      ...(isLimited !== undefined && { limits: new KeyLimits(entry, clock) }),
     },
   }
 }

@@ -1,4 +1,3 @@
-import type { AppDeps } from '../deps.ts'
 import type {
   Accepted,
   DetokenizeJob,
@@ -14,8 +13,12 @@ import type {
   TokenizeJob,
 } from '../engine.ts'
 import { ApiError } from '../errors.ts'
+import { trackRun } from '../trackedRun.ts'
 import type { Client } from './client.ts'
-import { meterRun } from './meteredRun.ts'
+import type { MeteredRun } from './meteredRun.ts'
+
+/** How long a request waits to hear of an earlier one. */
+const ASK_MS = 5000
 
 /**
  * The engine as one request may use it: jobs carry the names of the request and of its client, and stay within what the
@@ -23,18 +26,13 @@ import { meterRun } from './meteredRun.ts'
  */
 export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   readonly #engine: Engine
-  readonly #clock: () => number
   readonly #requestId: string
   readonly #client: Client | undefined
+  #hasBegun = false
 
   /** @param client undefined where no keys are configured */
-  constructor(
-    { engine, clock }: Pick<AppDeps, 'engine' | 'clock'>,
-    requestId: string,
-    client: Client | undefined,
-  ) {
+  constructor(engine: Engine, requestId: string, client: Client | undefined) {
     this.#engine = engine
-    this.#clock = clock
     this.#requestId = requestId
     this.#client = client
   }
@@ -47,37 +45,45 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   /** @throws EngineError; ApiError 403 for a model the key does not allow, 429 when it has used up what it may */
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     this.#checkModel(job.model)
-    const begin = () => this.#engine.submit(this.#stamped(job), signal)
-    const limits = this.#client?.limits
-    if (limits === undefined) return begin()
-    // What a detached job makes is counted whoever reads it.
-    const attach = job.detach
-      ? (jobId: string) => this.attach(jobId, -1, new AbortController().signal)
-      : undefined
-    return meterRun({ limits, clock: this.#clock, begin, attach }, signal)
+    const run = await this.#begin()
+    const beginning = this.#engine.submit(this.#stamped(job), signal)
+    if (run === undefined) return beginning
+    const accepted = await (job.detach
+      ? beginning.catch(error => {
+          run.end()
+          throw error
+        })
+      : trackRun(beginning, signal, () => run.end()))
+    run.accept(accepted, job.detach === true)
+    return { ...accepted, events: run.read(accepted.events) }
   }
 
   /** As `Engine.attach`, for jobs of this client. */
-  attach(jobId: string, after: number, signal: AbortSignal): Promise<Accepted> {
-    return this.#engine.attach(jobId, after, this.#client?.name, signal)
+  async attach(jobId: string, after: number, signal: AbortSignal): Promise<Accepted> {
+    const accepted = await this.#engine.attach(jobId, after, this.#client?.name, signal)
+    const run = this.#client?.limits?.runOf(jobId)
+    return run === undefined ? accepted : { ...accepted, events: run.read(accepted.events) }
   }
 
   /** As `Engine.cancel`, for jobs of this client. */
-  cancel(id: string): Promise<boolean> {
-    return this.#engine.cancel(id, this.#client?.name)
+  async cancel(id: string): Promise<boolean> {
+    // Those only that the engine knew before: it may not have heard of others yet.
+    const named = this.#client?.limits?.named(id) ?? []
+    const wasRunning = await this.#engine.cancel(id, this.#client?.name)
+    for (const run of named) run.end()
+    return wasRunning
   }
 
   /** @throws as `submit` */
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
     this.#checkModel(job.model)
-    const limits = this.#client?.limits
-    limits?.begin(this.#clock())
+    const run = await this.#begin()
     try {
       const embedded = await this.#engine.embed(this.#stamped(job), signal)
-      limits?.spendTokens(embedded.promptTokens, this.#clock())
+      this.#client?.limits?.spendTokens(embedded.promptTokens)
       return embedded
     } finally {
-      limits?.end()
+      run?.end()
     }
   }
 
@@ -152,6 +158,24 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
       code: 'forbidden',
       message: 'This API key may not change models: that takes one with "admin": true.',
     })
+  }
+
+  /** @throws ApiError 429 */
+  async #begin(): Promise<MeteredRun | undefined> {
+    const limits = this.#client?.limits
+    if (limits === undefined) return undefined
+    await Promise.all(
+      limits
+        .silent()
+        .map(run =>
+          run.ask((jobId, after) =>
+            this.#engine.attach(jobId, after, this.#client?.name, AbortSignal.timeout(ASK_MS)),
+          ),
+        ),
+    )
+    const run = limits.begin(this.#requestId, this.#hasBegun ? 0 : 1)
+    this.#hasBegun = true
+    return run
   }
 
   #stamped<J extends GenerateJob | EmbedJob>(job: J): J {

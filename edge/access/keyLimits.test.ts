@@ -1,13 +1,18 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { ApiError } from '../errors.ts'
-import { duration, KeyLimits } from './keyLimits.ts'
+import { duration, type KeyLimitOptions, KeyLimits } from './keyLimits.ts'
 
-const limits = (options: ConstructorParameters<typeof KeyLimits>[0]) => new KeyLimits(options, 0)
+let nowMs = 0
+beforeEach(() => {
+  nowMs = 0
+})
+const limits = (options: KeyLimitOptions) => new KeyLimits(options, () => nowMs)
 
 /** @returns milliseconds to wait, 0 when the request may begin */
-function begin(key: KeyLimits, nowMs: number): number {
+function begin(key: KeyLimits, atMs: number, numRequests: 0 | 1 = 1): number {
+  nowMs = atMs
   try {
-    key.begin(nowMs)
+    key.begin('req', numRequests)
     return 0
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
@@ -40,9 +45,14 @@ describe('requests', () => {
     expect(begin(key, 60_000)).toBe(0)
   })
 
+  test('one that is tried again counts once', () => {
+    const key = limits({ requestsPerMinute: 1 })
+    expect([begin(key, 0), begin(key, 0, 0), begin(key, 0)]).toEqual([0, 0, 60_000])
+  })
+
   test('what is refused does not count', () => {
     const key = limits({ requestsPerMinute: 1, tokensPerMinute: 60 })
-    key.spendTokens(60, 0)
+    key.spendTokens(60)
     for (let i = 0; i < 5; i++) expect(begin(key, 0)).toBe(1000)
     expect(begin(key, 1000)).toBe(0)
   })
@@ -52,34 +62,37 @@ describe('tokens', () => {
   test('an answer may take more than was left, and the next request waits for it', () => {
     const key = limits({ tokensPerMinute: 600 })
     expect(begin(key, 0)).toBe(0)
-    key.spendTokens(1200, 0)
+    key.spendTokens(1200)
     expect(begin(key, 0)).toBe(60_100)
     expect(begin(key, 60_100)).toBe(0)
   })
 
   test('what was counted too much is given back', () => {
     const key = limits({ tokensPerMinute: 60 })
-    key.spendTokens(60, 0)
-    key.spendTokens(-30, 0)
-    expect(key.headers(0)['x-ratelimit-remaining-tokens']).toBe('30')
-    key.spendTokens(-1000, 0)
-    expect(key.headers(0)['x-ratelimit-remaining-tokens']).toBe('60')
+    key.spendTokens(60)
+    key.spendTokens(-30)
+    expect(key.headers()['x-ratelimit-remaining-tokens']).toBe('30')
+    key.spendTokens(-1000)
+    expect(key.headers()['x-ratelimit-remaining-tokens']).toBe('60')
   })
 })
 
 test('so many at once', () => {
   const key = limits({ maxConcurrent: 2 })
-  expect([0, 0].map(now => begin(key, now))).toEqual([0, 0])
-  expect(begin(key, 0)).toBe(1000)
-  key.end()
+  const first = key.begin('req', 1)
   expect(begin(key, 0)).toBe(0)
+  expect(begin(key, 0)).toBe(1000)
+  first.end()
+  first.end()
+  expect(begin(key, 0)).toBe(0)
+  expect(begin(key, 0)).toBe(1000)
 })
 
 test('headers tell of the limits that there are', () => {
   const key = limits({ requestsPerMinute: 6, tokensPerMinute: 1000 })
-  key.begin(0)
-  key.spendTokens(1500, 0)
-  expect(key.headers(0)).toEqual({
+  begin(key, 0)
+  key.spendTokens(1500)
+  expect(key.headers()).toEqual({
     'x-ratelimit-limit-requests': '6',
     'x-ratelimit-remaining-requests': '5',
     'x-ratelimit-reset-requests': '10s',
@@ -87,7 +100,7 @@ test('headers tell of the limits that there are', () => {
     'x-ratelimit-remaining-tokens': '0',
     'x-ratelimit-reset-tokens': '1m30s',
   })
-  expect(limits({ maxConcurrent: 1 }).headers(0)).toEqual({})
+  expect(limits({ maxConcurrent: 1 }).headers()).toEqual({})
 })
 
 test.each([

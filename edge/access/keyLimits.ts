@@ -1,6 +1,7 @@
 import { ApiError } from '../errors.ts'
 import { Allowance } from './allowance.ts'
 import type { KeyEntry } from './keyEntries.ts'
+import { MeteredRun } from './meteredRun.ts'
 
 export type KeyLimitOptions = Pick<
   KeyEntry,
@@ -10,58 +11,95 @@ export type KeyLimitOptions = Pick<
 /** How long the requests of others take is not known. */
 const CONCURRENCY_RETRY_MS = 1000
 
-/** What one key may still do. It counts in this process (on Workers: this isolate) alone. Time is an argument. */
+/** Most jobs that one request asks after. */
+const MAX_ASKED = 8
+
+/** What one key may still do. It counts in this process (on Workers: this isolate) alone. */
 export class KeyLimits {
+  readonly #clock: () => number
   readonly #requests: Allowance | undefined
   readonly #tokens: Allowance | undefined
   readonly #maxConcurrent: number
-  #numRunning = 0
+  /** The limits by the minute that there are. */
+  readonly #perMinute: [what: 'requests' | 'tokens', allowance: Allowance][] = []
+  /** In the order in which they were heard of, near enough; none where neither places nor tokens count. */
+  readonly #running = new Set<MeteredRun>()
 
-  constructor(options: KeyLimitOptions, nowMs: number) {
+  /** @param clock Unix milliseconds, now and then set to another time */
+  constructor(options: KeyLimitOptions, clock: () => number) {
     const { requestsPerMinute, tokensPerMinute, maxConcurrent = Infinity } = options
-    const allow = (limit: number | undefined) =>
-      limit === undefined ? undefined : new Allowance(limit, nowMs)
-    this.#requests = allow(requestsPerMinute)
-    this.#tokens = allow(tokensPerMinute)
+    const allow = (what: 'requests' | 'tokens', limit: number | undefined) => {
+      if (limit === undefined) return undefined
+      const allowance = new Allowance(limit, clock())
+      this.#perMinute.push([what, allowance])
+      return allowance
+    }
+    this.#clock = clock
+    this.#requests = allow('requests', requestsPerMinute)
+    this.#tokens = allow('tokens', tokensPerMinute)
     this.#maxConcurrent = maxConcurrent
   }
 
-  /** Counts a request that begins; `end` must follow. @throws ApiError 429, and then nothing is counted */
-  begin(nowMs: number): void {
-    if (this.#numRunning >= this.#maxConcurrent) {
+  /**
+   * Counts a request that begins; the run must end.
+   * @param numRequests 0 for one that was counted and is tried again
+   * @throws ApiError 429, and then nothing is counted
+   */
+  begin(requestId: string, numRequests: 0 | 1): MeteredRun {
+    const nowMs = this.#clock()
+    if (this.#running.size >= this.#maxConcurrent) {
       const limit = `${this.#maxConcurrent} requests at once`
       throw tooMany(`This API key may run ${limit}.`, CONCURRENCY_RETRY_MS)
     }
-    for (const [allowance, what] of [
-      [this.#requests, 'requests'],
-      [this.#tokens, 'tokens'],
-    ] as const) {
-      const waitMs = allowance?.waitMs(1, nowMs) ?? 0
+    for (const [what, allowance] of this.#perMinute) {
+      const waitMs = allowance.waitMs(what === 'requests' ? numRequests : 1, nowMs)
       if (waitMs === 0) continue
-      const limit = `${allowance?.perMinute} ${what} a minute`
+      const limit = `${allowance.perMinute} ${what} a minute`
       throw tooMany(`This API key may use ${limit}; try again in ${duration(waitMs)}.`, waitMs)
     }
-    this.#requests?.spend(1, nowMs)
-    this.#numRunning++
-  }
-
-  end(): void {
-    this.#numRunning--
+    this.#requests?.spend(numRequests, nowMs)
+    const run = new MeteredRun(requestId, {
+      clock: this.#clock,
+      spendTokens: amount => this.spendTokens(amount),
+      onEnd: ended => this.#running.delete(ended),
+    })
+    if (this.#tokens !== undefined || this.#maxConcurrent < Infinity) this.#running.add(run)
+    return run
   }
 
   /** Counts tokens, of prompts or answers. @param amount negative to give some back */
-  spendTokens(amount: number, nowMs: number): void {
-    this.#tokens?.spend(amount, nowMs)
+  spendTokens(amount: number): void {
+    this.#tokens?.spend(amount, this.#clock())
+  }
+
+  /** The run of a job. */
+  runOf(jobId: string): MeteredRun | undefined {
+    return [...this.#running].find(run => run.isJob(jobId))
+  }
+
+  /** The runs that the id of a job or a request names. */
+  named(id: string): MeteredRun[] {
+    return [...this.#running].filter(run => run.isNamed(id))
+  }
+
+  /** Runs to ask after before another may begin or is refused: nobody may be there to see what they use, or their end. */
+  silent(): MeteredRun[] {
+    const nowMs = this.#clock()
+    if (this.#tokens === undefined && this.#running.size < this.#maxConcurrent) return []
+    const silent: MeteredRun[] = []
+    for (const run of this.#running) {
+      if (run.isSilent(nowMs) && silent.push(run) === MAX_ASKED) break
+    }
+    // The next request asks after others.
+    for (const run of silent) if (this.#running.delete(run)) this.#running.add(run)
+    return silent
   }
 
   /** The `x-ratelimit-*` headers of the limits that there are. */
-  headers(nowMs: number): Record<string, string> {
+  headers(): Record<string, string> {
+    const nowMs = this.#clock()
     const headers: Record<string, string> = {}
-    for (const [allowance, what] of [
-      [this.#requests, 'requests'],
-      [this.#tokens, 'tokens'],
-    ] as const) {
-      if (allowance === undefined) continue
+    for (const [what, allowance] of this.#perMinute) {
       const { perMinute } = allowance
       headers[`x-ratelimit-limit-${what}`] = String(perMinute)
       headers[`x-ratelimit-remaining-${what}`] = String(

@@ -45,7 +45,7 @@ export class RequestScope {
   constructor(deps: AppDeps, request: Request, pattern: string | undefined) {
     this.id = incomingId(request) ?? `req_${deps.newId()}`
     this.signal = request.signal
-    this.engine = new ClientEngine(deps, this.id, undefined)
+    this.engine = new ClientEngine(deps.engine, this.id, undefined)
     this.#deps = deps
     const { pathname } = new URL(request.url)
     const bodyBytes = Number(request.headers.get('content-length') ?? Number.NaN)
@@ -63,13 +63,13 @@ export class RequestScope {
 
   /** Tells whose request it is. */
   identify(client: Client): void {
-    this.engine = new ClientEngine(this.#deps, this.id, client)
+    this.engine = new ClientEngine(this.#deps.engine, this.id, client)
     this.#client = client
   }
 
   /** What the client's key may still do; nothing where there are no limits. */
   limitHeaders(): Record<string, string> {
-    return this.#client?.limits?.headers(this.#deps.clock()) ?? {}
+    return this.#client?.limits?.headers() ?? {}
   }
 
   get elapsedMs(): number {

@@ -14,8 +14,8 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../engine.ts'
+import { trackRun } from '../trackedRun.ts'
 import { affinityKey, rendezvousOrder } from './affinity.ts'
-import { trackRun } from './trackedRun.ts'
 
 export interface Route {
   /** Names it for good: jobs find their way by it. */

@@ -32,7 +32,7 @@ async function setUp(...readings: (GenerateEvent[] | EngineErrorKind)[]) {
       })(),
     }
   }
-  const scope = { engine: new ClientEngine({ engine, clock: Date.now }, 'req_x', undefined) }
+  const scope = { engine: new ClientEngine(engine, 'req_x', undefined) }
   return {
     refresh: () => refresh(stored, 'now', scope, store),
     kept: async () => (await store.get('resp_x', undefined))?.response,

@@ -1,5 +1,6 @@
 import type { ClientEngine } from '../access/clientEngine.ts'
-import { EngineError, type EngineErrorData } from '../engine.ts'
+import { EngineError } from '../engine.ts'
+import { isOfReading } from '../errors.ts'
 import { ResponseRun } from './responseRun.ts'
 import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import { ToolIndex } from './toolIndex.ts'
@@ -72,11 +73,6 @@ export async function refresh(
   const now = { ...stored, response: run.response }
   if (run.end !== undefined) await replace(now, store)
   return now
-}
-
-/** Whether the reading may have failed and not the run, which then goes on elsewhere and is to be asked for again. */
-export function isOfReading({ kind }: EngineErrorData): boolean {
-  return kind === 'unavailable' || kind === 'draining' || kind === 'timeout'
 }
 
 /** Keeps what has become of a response, unless somebody has deleted it meanwhile. */

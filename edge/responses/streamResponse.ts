@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { isOfReading } from '../errors.ts'
 import type { AppEnv } from '../http/requestScope.ts'
 import type { JobRun } from '../jobs/jobRun.ts'
 import { streamRun } from '../jobs/runRoute.ts'
@@ -6,7 +7,7 @@ import type { ResponseRun } from './responseRun.ts'
 import type { StoredResponse } from './responseStore.ts'
 import { createResponseStream } from './responseStream.ts'
 import type { ResponsesDeps } from './responsesDeps.ts'
-import { isOfReading, replace } from './storedRuns.ts'
+import { replace } from './storedRuns.ts'
 
 export interface ResponseReading {
   /** From its first event on. */

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { KeyEntry } from '../../edge/access/keyEntries.ts'
 import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
-import type { Scenario } from './deployment.ts'
+import type { Deployment, Scenario } from './deployment.ts'
 import { eventually, type HttpCase, post } from './httpSuite.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -22,6 +22,32 @@ const scenario = (limits: Partial<KeyEntry>, engine = {}): Scenario => ({
   engine,
   app: { auth: { entries: entries(limits) } },
 })
+const RESPONSES = '/v1/responses'
+const one = scenario({ maxConcurrent: 1 }, { stepDelayMs: 20 })
+const hi = { input: 'hi', max_output_tokens: 3 }
+const endlessHi = { input: 'hi', ignore_eos: true, max_output_tokens: 4000 }
+type Fetch = Deployment['fetch']
+
+/** @returns status of the next request of the client */
+async function next(fetch: Fetch): Promise<number> {
+  const response = await fetch(CHAT, ask('first-key'))
+  await response.text()
+  return response.status
+}
+
+async function inBackground(fetch: Fetch, body: object): Promise<string> {
+  const response = await fetch(RESPONSES, ask('first-key', { ...body, background: true }))
+  return ((await response.json()) as { id: string }).id
+}
+
+/** Ways for a client to see the end of a run in the background. */
+const backgroundEnds: Record<string, (fetch: Fetch, id: string) => Promise<unknown>> = {
+  'is cancelled': (fetch, id) => fetch(`${RESPONSES}/${id}/cancel`, ask('first-key')),
+  'is deleted': (fetch, id) =>
+    fetch(`${RESPONSES}/${id}`, { ...ask('first-key'), method: 'DELETE', body: null }),
+  'is cancelled as a request': (fetch, id) => fetch(`/v1/requests/${id}/cancel`, ask('first-key')),
+}
+
 const other = { ...scriptedModel, id: 'scripted/other', aliases: [] }
 
 async function expectLimited(response: Response): Promise<number> {
@@ -161,6 +187,97 @@ export const keyCases: HttpCase[] = [
       const long = { ...chat, max_tokens: 5000 }
       expect((await fetch(CHAT, ask('first-key', long))).status).toBe(400)
       expect((await fetch(CHAT, ask('first-key'))).status).toBe(200)
+    },
+  },
+  {
+    name: 'whoever has seen an answer end may ask again at once',
+    scenario: one,
+    async run({ fetch }) {
+      const message = { max_tokens: 3, messages: [{ role: 'user', content: 'hi' }] }
+      for (const [path, body] of [
+        [CHAT, chat],
+        [CHAT, { ...chat, n: 3 }],
+        ['/v1/completions', { prompt: ['a', 'b'], max_tokens: 2 }],
+        [RESPONSES, hi],
+        [RESPONSES, { ...hi, background: true }],
+        ['/v1/messages', message],
+      ] as const) {
+        for (const stream of [true, false]) {
+          if ('background' in body && !stream) continue
+          const response = await fetch(path, ask('first-key', { ...body, stream }))
+          expect([path, body, response.status]).toEqual([path, body, 200])
+          await response.text()
+        }
+      }
+    },
+  },
+  {
+    name: 'a request that failed holds no place',
+    scenario: scenario(
+      { maxConcurrent: 1 },
+      { failAfterSteps: { steps: 0, error: { kind: 'internal', message: 'no' } } },
+    ),
+    async run({ fetch }) {
+      for (const stream of [true, false, true]) {
+        const response = await fetch(CHAT, ask('first-key', { ...chat, stream }))
+        expect([stream, response.status]).toEqual([stream, stream ? 200 : 500])
+        await response.text()
+      }
+    },
+  },
+  {
+    name: 'a response that was made in the background holds no place',
+    scenario: one,
+    async run({ fetch }) {
+      const id = await inBackground(fetch, hi)
+      const headers = { 'x-api-key': 'first-key' }
+      const isRunning = async () => {
+        const response = await fetch(`${RESPONSES}/${id}`, { headers })
+        const { status } = (await response.json()) as { status: string }
+        return status === 'queued' || status === 'in_progress'
+      }
+      while (await isRunning());
+      expect(await next(fetch)).toBe(200)
+    },
+  },
+  {
+    name: 'a response that is made in the background holds its place when the reader of its stream leaves',
+    scenario: one,
+    async run({ fetch, engine }) {
+      const body = { ...endlessHi, background: true, stream: true }
+      const response = await fetch(RESPONSES, ask('first-key', body))
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+      const id = /resp_\w+/.exec(new TextDecoder().decode((await reader.read()).value))?.[0]
+      await reader.cancel()
+      for (let i = 0; i < 5; i++) expect(await next(fetch)).toBe(429)
+      expect(engine.numActive).toBe(1)
+      await fetch(`${RESPONSES}/${id}/cancel`, ask('first-key'))
+      expect(await next(fetch)).toBe(200)
+    },
+  },
+  ...Object.entries(backgroundEnds).map(
+    ([name, end]): HttpCase => ({
+      name: `the place of a response that is made in the background is free once it ${name}`,
+      scenario: one,
+      async run({ fetch }) {
+        for (let i = 0; i < 2; i++) {
+          const id = await inBackground(fetch, endlessHi)
+          expect(await next(fetch)).toBe(429)
+          await end(fetch, id)
+        }
+        expect(await next(fetch)).toBe(200)
+      },
+    }),
+  ),
+  {
+    name: 'a stored stream that is left ends, and its place is free',
+    scenario: one,
+    async run({ fetch, engine }) {
+      const response = await fetch(RESPONSES, ask('first-key', { ...endlessHi, stream: true }))
+      expect(await next(fetch)).toBe(429)
+      await response.body?.cancel()
+      await eventually(() => engine.numActive === 0)
+      await expect.poll(() => next(fetch), { timeout: 5000 }).toBe(200)
     },
   },
 ]

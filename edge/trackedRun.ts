@@ -1,4 +1,4 @@
-import type { Accepted, GenerateEvent } from '../engine.ts'
+import type { Accepted, GenerateEvent } from './engine.ts'
 
 /**
  * Calls `onEnd` once for a run that begins: when its events have ended, when it was aborted, or when it was not accepted.
