@@ -109,12 +109,14 @@ SampleBatch readSampleBatch(const Argument& batch) {
   result.slots = toVector<int32_t>(property(batch, "slots"));
   result.positions = toVector<int32_t>(property(batch, "positions"));
   if (const Argument masks = property(batch, "masks"); !masks.isAbsent()) {
-    result.maskWords = toVector<uint32_t>(property(masks, "words"));
-    result.masked = toVector<uint8_t>(property(masks, "masked"));
+    result.masks.emplace();
+    result.masks->words = toVector<uint32_t>(property(masks, "words"));
+    result.masks->masked = toVector<uint8_t>(property(masks, "masked"));
   }
   if (const Argument following = property(batch, "following"); !following.isAbsent()) {
-    result.followingStart = toVector<int32_t>(property(following, "start"));
-    result.following = toVector<int32_t>(property(following, "tokens"));
+    result.following.emplace();
+    result.following->start = toVector<int32_t>(property(following, "start"));
+    result.following->tokens = toVector<int32_t>(property(following, "tokens"));
   }
   return result;
 }

@@ -103,11 +103,11 @@ void ModelRunner::checkSample(const SampleBatch& batch) {
   const size_t items = batch.slots.size();
   requireLength("rows", batch.rows.size(), items);
   requireLength("positions", batch.positions.size(), items);
-  if (!batch.masked.empty() || !batch.maskWords.empty()) {
-    requireLength("masks.masked", batch.masked.size(), items);
-    requireLength("masks.words", batch.maskWords.size(), items * ((vocab_ + 31) / 32));
+  if (batch.masks) {
+    requireLength("masks.masked", batch.masks->masked.size(), items);
+    requireLength("masks.words", batch.masks->words.size(), items * ((vocab_ + 31) / 32));
   }
-  if (!batch.followingStart.empty() || !batch.following.empty()) checkFollowing(batch);
+  if (batch.following) checkFollowing(*batch.following, items);
   checkRows(batch.rows);
   std::vector<bool> named(slots_.size());
   for (size_t i = 0; i < items; ++i) {
@@ -119,15 +119,15 @@ void ModelRunner::checkSample(const SampleBatch& batch) {
   }
 }
 
-void ModelRunner::checkFollowing(const SampleBatch& batch) const {
-  const std::vector<int32_t>& start = batch.followingStart;
-  requireLength("following.start", start.size(), batch.slots.size() + 1);
+void ModelRunner::checkFollowing(const SampleBatch::Following& following, size_t items) const {
+  const auto& [start, tokens] = following;
+  requireLength("following.start", start.size(), items + 1);
   if (start.front() != 0 || !std::is_sorted(start.begin(), start.end()))
     throw Error("invalid_batch", "following.start must begin with 0 and not fall");
-  requireLength("following.tokens", batch.following.size(), static_cast<size_t>(start.back()));
-  for (size_t i = 0; i < batch.following.size(); ++i)
-    if (batch.following[i] < 0 || batch.following[i] >= vocab_)
-      throw Error("invalid_batch", format("following.tokens[%zu] is %d: must be in 0..%d", i, batch.following[i], vocab_ - 1));
+  requireLength("following.tokens", tokens.size(), static_cast<size_t>(start.back()));
+  for (size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] < 0 || tokens[i] >= vocab_)
+      throw Error("invalid_batch", format("following.tokens[%zu] is %d: must be in 0..%d", i, tokens[i], vocab_ - 1));
 }
 
 SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<bool>& interrupt) try {
@@ -141,7 +141,7 @@ SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<boo
   result.tokens.resize(items);
   backend_->parallel(items, [&](int i) {
     const Slot& slot = slots_[batch.slots[i]]->slot;
-    const uint32_t* mask = !batch.masked.empty() && batch.masked[i] ? &batch.maskWords[i * maskWords] : nullptr;
+    const uint32_t* mask = batch.masks && batch.masks->masked[i] ? &batch.masks->words[i * maskWords] : nullptr;
     result.tokens[i] = threadSampler().draw(backend_->logits(batch.rows[i]), vocab_, slot, mask, batch.positions[i],
                                             result.logprobs[i], alternatives(result, i, slot.options().topLogprobs));
   });
@@ -152,8 +152,9 @@ SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<boo
     open.drewNothing = result.tokens[i] < 0;
     if (open.drewNothing) continue;
     open.slot.record(result.tokens[i]);
-    if (batch.followingStart.empty()) continue;
-    for (int32_t k = batch.followingStart[i]; k < batch.followingStart[i + 1]; ++k) open.slot.record(batch.following[k]);
+    if (!batch.following) continue;
+    const auto& [start, tokens] = *batch.following;
+    for (int32_t k = start[i]; k < start[i + 1]; ++k) open.slot.record(tokens[k]);
   }
   return result;
 } catch (const Error& error) {

@@ -18,11 +18,17 @@ namespace mistralrs {
 
 // SampleBatch of runtime/native.ts.
 struct SampleBatch {
+  struct Masks {
+    std::vector<uint32_t> words;  // [S * ceil(vocab / 32)]
+    std::vector<uint8_t> masked;  // [S]
+  };
+  struct Following {
+    std::vector<int32_t> start;  // [S + 1]
+    std::vector<int32_t> tokens;
+  };
   std::vector<int32_t> rows, slots, positions;  // [S]
-  std::vector<uint32_t> maskWords;              // [S * ceil(vocab / 32)], or empty
-  std::vector<uint8_t> masked;                  // [S], or empty
-  std::vector<int32_t> followingStart;          // [S + 1], or empty
-  std::vector<int32_t> following;
+  std::optional<Masks> masks;
+  std::optional<Following> following;
 };
 
 // ScoreBatch of runtime/native.ts.
@@ -77,7 +83,7 @@ class ModelRunner {
   OpenSlot& openSlotAt(int slot, const char* field, size_t index);
   void resolveSlotTokens(Batch& batch);
   void checkSample(const SampleBatch& batch);
-  void checkFollowing(const SampleBatch& batch) const;
+  void checkFollowing(const SampleBatch::Following& following, size_t items) const;
 
   const Plan plan_;
   const BackendOptions options_;

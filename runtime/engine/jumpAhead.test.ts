@@ -89,6 +89,14 @@ test.each<[string, Partial<GenerateJob>]>([
       maxTokens: 40,
     },
   ],
+  ...[4, 5, 6].map((maxTokens): [string, Partial<GenerateJob>] => [
+    `a block that is cut at ${maxTokens} tokens, while it is closed`,
+    {
+      prompt: { kind: 'chat', messages: [{ role: 'user', content: 'hi<think>\n' }] },
+      maxReasoningTokens: 3,
+      maxTokens,
+    },
+  ]),
 ])('the same with and without jumps: %s', async (_name, change) => {
   const before = engines.map(({ native }) => native.numForwards)
   for (let seed = 0; seed < 10; seed++) {

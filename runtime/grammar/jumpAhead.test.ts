@@ -36,6 +36,7 @@ describe('JumpAhead', () => {
     ['all of a text that ends', '\\{"name":', ['{"', 'name', '":']],
     ['up to where a longer token may be', '\\{"name":("x"|1)', ['{"', 'name']],
     ['all but the last token at an open end', '\\{"name:[ab]', ['{"', 'name']],
+    ['up to where a token may begin inside another', '\\{"name"(:|,)', ['{"']],
     ['nothing where the first token may be longer', 'nam(e|ed)', []],
     ['nothing where there is a choice', '[ab]c', []],
     ['whole characters only', '(ä|ö)x', []],
@@ -69,6 +70,11 @@ describe('JumpAhead', () => {
     const few = new JumpAhead(encode, pieces, trie, idOf('</s>'))
     const parts = [bytesOf('{"name'), idOf('</s>'), bytesOf('{"')]
     expect(await few.tokens({ parts, isOpen: false })).toEqual([idOf('{"'), idOf('name')])
+  })
+
+  it('forces nothing behind text that no tokens spell', async () => {
+    const parts = [Uint8Array.of(0xc3), idOf('</s>'), bytesOf('{"')]
+    expect(await jumps.tokens({ parts, isOpen: false })).toEqual([])
   })
 
   it('asks once for each text', async () => {

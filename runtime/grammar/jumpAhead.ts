@@ -10,8 +10,8 @@ const maxCached = 2048
 
 /**
  * Tells the tokens of text that a grammar leaves no choice about, as the model's tokenizer writes it: what the model has seen in
- * training. Where the text may go on in several ways, tokens stay open from the first that a longer one could take the place
- * of, and the last in any case: the model draws those.
+ * training. Where the text may go on in several ways, tokens stay open from the first in which another may begin that reaches
+ * beyond the text, and the last in any case: the model draws those.
  */
 export class JumpAhead {
   readonly #encode: EncodeText
@@ -78,12 +78,14 @@ export class JumpAhead {
   }
 
   #withoutOpenEnd(bytes: Uint8Array, ids: readonly number[]): readonly number[] {
-    let at = 0
-    for (const [i, id] of ids.entries()) {
-      if (isProperPrefix(this.#trie, bytes.subarray(at))) return ids.slice(0, i)
-      at += pieceBytes(this.#pieces, id).length
-    }
-    return ids.slice(0, -1)
+    let open = 0
+    while (open < bytes.length - 1 && !isProperPrefix(this.#trie, bytes.subarray(open))) open++
+    let end = 0
+    const certain = ids.findIndex(id => {
+      end += pieceBytes(this.#pieces, id).length
+      return end > open
+    })
+    return ids.slice(0, certain)
   }
 }
 

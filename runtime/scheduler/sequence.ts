@@ -113,19 +113,21 @@ export class Sequence {
   }
 
   /**
-   * Tokens that the next sample and those after it must be; none where the model has a choice, where no step may be told any
-   * more, or where the request has its own say in one of them.
+   * Tokens that the next sample and those after it must be; none where the model has a choice, or where the request has its own
+   * say in one of them. To be asked when one sample is pending and no step is planned beyond it.
    */
   forcedTokens(): readonly number[] {
     const { constraint, maxLength, stopIds, slot } = this.options
-    const isNext = this.pending === 1 && this.planned <= this.length
-    const forced = isNext ? (constraint?.forced(maxLength - this.length) ?? []) : []
+    const forced = constraint?.forced(maxLength - this.length) ?? []
     const isFree = forced.some(id => stopIds.has(id) || slot.biasIds?.includes(id))
     return isFree ? [] : forced
   }
 
   /** Takes the tokens that the pending sample and those after it will be. The first is reported as drawn, in its step. */
   force(tokens: readonly number[]): void {
+    if (this.pending !== 1 || this.planned > this.length) {
+      throw new Error(`${this.pending} samples are pending, and tokens to ${this.planned} planned`)
+    }
     const drawn = this.length
     this.pending--
     for (const token of tokens) this.#push(token)

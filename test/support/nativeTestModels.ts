@@ -2,9 +2,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { greedySlot } from '../../runtime/engine/slotOptions.ts'
-import type { LoadSpec, SlotOptions, StepBatch, WeightSpec } from '../../runtime/native.ts'
+import type {
+  LoadSpec,
+  SampleBatch,
+  SlotOptions,
+  StepBatch,
+  WeightSpec,
+} from '../../runtime/native.ts'
 
 // Models small enough to know the answer by hand, for tests of the addon.
+
+export const ints = (...values: number[]) => Int32Array.from(values)
+
+/** One row of logits for one slot. */
+export function one(slot: number, position: number, row = 0): SampleBatch {
+  return { rows: ints(row), slots: ints(slot), positions: ints(position) }
+}
 
 /** A folder for weight files; `Symbol.dispose` removes it. */
 export class WeightFolder {
