@@ -35,8 +35,8 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<Accepted>
   /**
-   * Ends the jobs, queued or running, that have this `jobId` or `requestId` and this owner: their events end with an `error`
-   * of kind `cancelled`. @returns whether there was one
+   * Ends the jobs that have this `jobId` or `requestId` and this owner: those that are not accepted yet are refused with an
+   * error of kind `cancelled`, the events of the others end with one. @returns whether there was one
    */
   cancel(id: string, owner: string | undefined): Promise<boolean>
   /** One vector for each input. @throws EngineError as `submit`, and `invalid` for a model that does not embed */

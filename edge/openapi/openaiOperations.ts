@@ -47,6 +47,6 @@ export const openaiOperations: Operation[] = [
       example: { model: 'default', input: 'The sky is blue.' },
     },
     answer: openaiBodies.Embeddings,
-    failures: [...BODY, ...MODEL],
+    failures: [...BODY, ...MODEL, CANCELLED],
   },
 ]

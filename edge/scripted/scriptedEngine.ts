@@ -9,7 +9,7 @@ import {
 } from '../engine.ts'
 import { resolveModel } from '../jobs/resolveModel.ts'
 import { Turnstile } from './scriptedQueue.ts'
-import { runJob, type ScriptedRunOptions } from './scriptedRun.ts'
+import { pause, runJob, type ScriptedRunOptions } from './scriptedRun.ts'
 import {
   SCRIPTED_VOCAB_SIZE,
   scriptedHash,
@@ -22,6 +22,8 @@ export interface ScriptedOptions extends ScriptedRunOptions {
   /** Jobs that run at once, and jobs that may wait for them before a further one is refused. */
   maxRunning?: number
   maxWaiting?: number
+  /** Before a job is accepted or refused. */
+  admitDelayMs?: number
   failSubmit?: EngineErrorData
 }
 
@@ -64,7 +66,7 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       return numAborted
     },
     async submit(job, signal): Promise<Accepted> {
-      signal.throwIfAborted()
+      await pause(options.admitDelayMs ?? 0, signal)
       const model = resolveModel(models, job.model)
       const prompts = promptTokens(job)
       refuseIfNotReady(model, options)
@@ -119,7 +121,8 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
       for (const [, { controller }] of named) controller.abort()
       return named.length > 0
     },
-    async embed({ model, inputs, dimensions }) {
+    async embed({ model, inputs, dimensions }, signal) {
+      await pause(options.admitDelayMs ?? 0, signal)
       const { id, embeddingSize } = resolveModel(models, model)
       if (embeddingSize === null) {
         const message = `The model '${id}' does not make embeddings.`

@@ -163,7 +163,8 @@ function promptEvent(ids: number[], index: number, job: GenerateJob): EventBody 
   return { kind: 'prompt_logprobs', index, logprobs }
 }
 
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Rejects when the signal aborts before the time is over. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   if (ms <= 0) return
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import {
   type Accepted,
+  type Embedded,
+  type EmbedJob,
   type Engine,
   EngineError,
   type EngineErrorData,
   type GenerateJob,
 } from '../../edge/engine.ts'
+import { Admissions } from './admissions.ts'
 import { ForwardingEngine } from './forwardingEngine.ts'
 import { JobLog } from './jobLog.ts'
 import { type JobLogLimits, JobLogs } from './jobLogs.ts'
@@ -16,8 +19,6 @@ export type AttendedEngine = Omit<Engine, 'attach'>
 interface DetachedJob {
   /** Rejects when the job is not accepted. */
   log: Promise<JobLog>
-  /** Ends the job before it is accepted. */
-  admission: AbortController
   /** The wrapped engine's name for it, from acceptance on. */
   innerId?: string
 }
@@ -25,9 +26,11 @@ interface DetachedJob {
 /**
  * Gives an engine detached jobs: they run whether or not anybody reads, and keep their events for readers to come. A job
  * whose log is full fails, so a log is whole or ends with an error. Whatever ends the jobs of the engine ends these.
+ * Jobs of both kinds can be cancelled from the moment they are submitted.
  */
 export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements Engine {
   readonly #logs: JobLogs
+  readonly #admissions = new Admissions()
   readonly #running = new Map<string, DetachedJob>()
 
   constructor(engine: AttendedEngine, limits: Partial<JobLogLimits> = {}) {
@@ -40,7 +43,11 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
     signal: AbortSignal,
   ): Promise<Accepted> {
     if (detach) return this.#submitDetached(jobId ?? `job-${randomUUID()}`, job, signal)
-    if (jobId === undefined) return this.inner.submit(job, signal)
+    if (jobId === undefined) {
+      return this.#admissions.wait(job, cancelled =>
+        this.inner.submit(job, AbortSignal.any([signal, cancelled])),
+      )
+    }
     const message = 'jobId names a detached job, and detach is not set'
     throw new EngineError({ kind: 'invalid', message, param: 'jobId' })
   }
@@ -64,12 +71,17 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
   }
 
   override async cancel(id: string, owner: string | undefined): Promise<boolean> {
-    const job = this.#running.get(keyOf(id, owner))
-    if (job === undefined) return this.inner.cancel(id, owner)
-    if (job.innerId !== undefined) return this.inner.cancel(job.innerId, owner)
-    const message = 'The job was cancelled.'
-    job.admission.abort(new EngineError({ kind: 'cancelled', message }))
-    return true
+    const innerId = this.#running.get(keyOf(id, owner))?.innerId
+    // Both in one go: between them a job could pass from the one to the other.
+    const running = this.inner.cancel(innerId ?? id, owner)
+    const wasAdmitted = this.#admissions.cancel(id, owner)
+    return (await running) || wasAdmitted
+  }
+
+  override embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
+    return this.#admissions.wait(job, cancelled =>
+      this.inner.embed(job, AbortSignal.any([signal, cancelled])),
+    )
   }
 
   async #submitDetached(jobId: string, job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
@@ -84,8 +96,7 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
       await other.log.catch(() => {})
     }
     this.#logs.reserve()
-    const admission = new AbortController()
-    const detached: DetachedJob = { admission, log: this.#begin(jobId, job, signal, admission) }
+    const detached: DetachedJob = { log: this.#begin(jobId, job, signal) }
     this.#running.set(key, detached)
     const log = await detached.log.catch((error: unknown) => {
       this.#running.delete(key)
@@ -95,16 +106,14 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
   }
 
   /** Until it is accepted the job is its caller's. */
-  async #begin(
-    jobId: string,
-    job: GenerateJob,
-    signal: AbortSignal,
-    admission: AbortController,
-  ): Promise<JobLog> {
-    const abort = () => admission.abort(signal.reason)
+  async #begin(jobId: string, job: GenerateJob, signal: AbortSignal): Promise<JobLog> {
+    const left = new AbortController()
+    const abort = () => left.abort(signal.reason)
     signal.addEventListener('abort', abort)
     try {
-      const { events, ...head } = await this.inner.submit(job, admission.signal)
+      const { events, ...head } = await this.#admissions.wait({ ...job, jobId }, cancelled =>
+        this.inner.submit(job, AbortSignal.any([left.signal, cancelled])),
+      )
       const log = new JobLog({ ...head, jobId })
       const key = keyOf(jobId, job.owner)
       this.#logs.add(key, log)

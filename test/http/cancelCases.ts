@@ -56,6 +56,35 @@ export const cancelCases: HttpCase[] = [
       expect((await engine.health()).waiting).toBe(0)
     },
   },
+  ...(
+    [
+      [CHAT, endless],
+      [CHAT, { ...endless, stream: true }],
+      ['/v1/completions', { prompt: 'hi' }],
+      ['/v1/embeddings', { input: 'hi' }],
+      ['/v1/responses', { input: 'hi', stream: true }],
+      ['/v1/responses', { input: 'hi', background: true }],
+      ['/v1/messages', { max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }],
+    ] as const
+  ).map(
+    ([path, body]): HttpCase => ({
+      name: `a request that is not accepted yet, ${path} ${JSON.stringify(body)}`,
+      scenario: { ...keys, engine: { admitDelayMs: 60_000 } },
+      async run({ fetch, engine }) {
+        const request = fetch(path, named('mine', 'first-key', body))
+        const cancelled = async () => (await cancel(fetch, 'mine', 'first-key'))[0]
+        // Nothing tells when it has come to the engine.
+        await expect.poll(cancelled, { timeout: 5000 }).toBe(200)
+        const response = await request
+        expect(response.status).toBe(499)
+        expect(await response.json()).toMatchObject({
+          error: { type: 'invalid_request_error', message: 'The job was cancelled.' },
+        })
+        expect(engine.jobs).toEqual([])
+        expect((await cancel(fetch, 'mine', 'first-key'))[0]).toBe(404)
+      },
+    }),
+  ),
   {
     name: 'the id of the job names it too',
     scenario: slow,
