@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { getPath } from 'hono/utils/url'
 import { createAuth } from './access/auth.ts'
-import { answerOptions, setCorsHeaders } from './access/cors.ts'
+import { answerOptions, corsHeaders } from './access/cors.ts'
 import { isOpenToPages, OriginGuard } from './access/originGuard.ts'
 import { anthropicErrorBody, anthropicOutcome } from './anthropic/errorBody.ts'
 import { addAnthropicRoutes, isAnthropicPath } from './anthropic/routes.ts'
@@ -24,8 +24,6 @@ import { addTokenizeRoutes } from './service/tokenizeRoutes.ts'
 
 /** Paths that need no key. */
 const openPaths = [...probePaths, ...docsPaths]
-
-const MAX_HEADER_LENGTH = 1000
 
 /** Nobody reads it; the number is what logs and proxies call a request whose client went away. */
 const CLIENT_CLOSED_REQUEST = 499
@@ -51,22 +49,19 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   app.use(async (c, next) => {
     const route = routeOf(app, c.req.method, c.req.path)
-    const scope = new RequestScope(deps, c.req.raw, route.pattern)
     c.set('route', route)
+    const scope = new RequestScope(deps, c.req.raw, {
+      pattern: route.pattern,
+      cors: corsHeaders(originsFor(c), c.req.raw),
+    })
     c.set('scope', scope)
     await next()
-    const { headers, status } = c.res
-    if (deps.requestIdHeader !== false) {
-      headers.set('x-request-id', scope.id)
-      // The name that Anthropic's clients read.
-      headers.set('request-id', scope.id)
-    }
-    headers.set('openai-processing-ms', String(Math.round(scope.elapsedMs)))
-    headers.set('openai-version', '2020-10-01')
-    for (const [name, value] of Object.entries(scope.limitHeaders())) headers.set(name, value)
-    if (scope.warnings.length > 0) headers.set('x-warning', headerText(scope.warnings))
-    setCorsHeaders(originsFor(c), c.req.raw, headers)
     if (scope.streaming) return
+    const { headers, status } = c.res
+    for (const [name, value] of Object.entries(scope.answerHeaders())) {
+      if (name === 'vary') headers.append(name, value)
+      else headers.set(name, value)
+    }
     scope.end(status < 400 ? 'completed' : 'error', status)
   })
 
@@ -112,14 +107,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 /** The method of a request, or the one that it is the preflight of. */
 function wantedMethod({ headers, method }: Request): string {
   return method === 'OPTIONS' ? (headers.get('access-control-request-method') ?? method) : method
-}
-
-/** What a header may carry; the texts may quote the request. */
-function headerText(texts: string[]): string {
-  return texts
-    .join('; ')
-    .replace(/[^\x20-\x7e]/g, '?')
-    .slice(0, MAX_HEADER_LENGTH)
 }
 
 function toApiError(error: unknown): ApiError {

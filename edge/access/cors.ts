@@ -22,18 +22,16 @@ const EXPOSED = [
 ].join(', ')
 
 /**
- * Adds the CORS headers that every answer carries, errors included.
+ * The CORS headers that every answer carries, errors included.
  * @param origins that may read the answer
  */
-export function setCorsHeaders(origins: string[], request: Request, headers: Headers): void {
-  const any = origins.includes('*')
+export function corsHeaders(origins: string[], request: Request): Record<string, string> {
+  const exposed = { 'access-control-expose-headers': EXPOSED }
+  if (origins.includes('*')) return { 'access-control-allow-origin': '*', ...exposed }
+  const vary = { vary: 'origin' }
   const origin = request.headers.get('origin')
-  if (!any) headers.append('vary', 'origin')
-  if (any) headers.set('access-control-allow-origin', '*')
-  else if (origin !== null && origins.includes(origin)) {
-    headers.set('access-control-allow-origin', origin)
-  } else return
-  headers.set('access-control-expose-headers', EXPOSED)
+  if (origin === null || !origins.includes(origin)) return vary
+  return { 'access-control-allow-origin': origin, ...exposed, ...vary }
 }
 
 /**

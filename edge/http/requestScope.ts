@@ -12,6 +12,14 @@ const withModel =
   /^\/v1\/((chat\/)?completions|responses(\/input_tokens)?|messages(\/count_tokens)?|embeddings|(de)?tokenize|apply-template|models\/(un|re)load|models\/status)$/
 
 const MAX_REQUEST_ID_LENGTH = 128
+const MAX_WARNING_LENGTH = 1000
+
+export interface RequestTerms {
+  /** Of the route that answers, without `/v1`; undefined for none. */
+  pattern: string | undefined
+  /** The headers for pages of other origins. */
+  cors: Record<string, string>
+}
 
 /** What is known about one request while it runs: its id, its client, its clock and its log line. */
 export class RequestScope {
@@ -21,6 +29,7 @@ export class RequestScope {
   /** For everything the request asks of the engine. */
   engine: ClientEngine
   readonly #deps: AppDeps
+  readonly #cors: Record<string, string>
   readonly #names: {
     requestId: string
     method: string
@@ -33,7 +42,7 @@ export class RequestScope {
   #client: Client | undefined
   #ended = false
   #lastStepMs = -1
-  /** Set by a route that answers with a stream: the request ends with it, not with its headers. */
+  /** Set by a route that answers with a stream: it brings its headers, and the request ends with it. */
   streaming = false
   /** Things the client should know of an answer that is not an error. */
   readonly warnings: string[] = []
@@ -41,12 +50,12 @@ export class RequestScope {
   promptTokens: number | undefined
   completionTokens: number | undefined
 
-  /** @param pattern of the route that answers, without `/v1`; undefined for none */
-  constructor(deps: AppDeps, request: Request, pattern: string | undefined) {
+  constructor(deps: AppDeps, request: Request, { pattern, cors }: RequestTerms) {
     this.id = incomingId(request) ?? `req_${deps.newId()}`
     this.signal = request.signal
     this.engine = new ClientEngine(deps.engine, this.id, undefined)
     this.#deps = deps
+    this.#cors = cors
     const { pathname } = new URL(request.url)
     const bodyBytes = Number(request.headers.get('content-length') ?? Number.NaN)
     this.#names = {
@@ -67,12 +76,21 @@ export class RequestScope {
     this.#client = client
   }
 
-  /** What the client's key may still do; nothing where there are no limits. */
-  limitHeaders(): Record<string, string> {
-    return this.#client?.limits?.headers() ?? {}
+  /** What every answer carries, beside the headers of its own. */
+  answerHeaders(): Record<string, string> {
+    const { requestIdHeader } = this.#deps
+    return {
+      // The second is the name that Anthropic's clients read.
+      ...(requestIdHeader !== false && { 'x-request-id': this.id, 'request-id': this.id }),
+      'openai-processing-ms': String(Math.round(this.#elapsedMs)),
+      'openai-version': '2020-10-01',
+      ...this.#client?.limits?.headers(),
+      ...(this.warnings.length > 0 && { 'x-warning': warningText(this.warnings) }),
+      ...this.#cors,
+    }
   }
 
-  get elapsedMs(): number {
+  get #elapsedMs(): number {
     return performance.now() - this.#startMs
   }
 
@@ -109,7 +127,7 @@ export class RequestScope {
       event: 'request_completed',
       ...this.#names,
       status,
-      durationMs: this.elapsedMs,
+      durationMs: this.#elapsedMs,
       end,
       modelLabel: this.model ?? (withModel.test(this.#names.route) ? 'unknown' : 'none'),
       ...(this.model !== undefined && { model: this.model }),
@@ -126,6 +144,14 @@ export type AppEnv = { Variables: { scope: RequestScope; route: Route } }
 function documentedPath(pattern: string): string {
   if (housekeeping.test(pattern)) return pattern
   return `/v1${pattern.replace(/:(\w+)(\{.*?\})?/g, '{$1}')}`
+}
+
+/** What a header may carry; the texts may quote the request. */
+function warningText(warnings: string[]): string {
+  return warnings
+    .join('; ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, MAX_WARNING_LENGTH)
 }
 
 /** A client's own id, cut to what is safe to echo and to log. */

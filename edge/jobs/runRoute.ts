@@ -30,6 +30,7 @@ export function streamRun(
   scope.streaming = true
   return sseResponse(run, encoder, {
     keepAliveMs,
+    headers: scope.answerHeaders(),
     onTokens: scope.onTokens,
     ...(beforeEnd && { beforeEnd }),
     onError: error => scope.reportInternalError(error),

@@ -51,6 +51,7 @@ function start(events: AsyncGenerator<GenerateEvent[]>, keepAliveMs = 1000) {
   }
   const { body } = sseResponse(run, textEncoder(), {
     keepAliveMs,
+    headers: {},
     onError: error => log.push(error),
     onEnd: end => log.push(end),
   })

@@ -22,6 +22,8 @@ export interface StreamEncoder {
 
 export interface SseOptions {
   keepAliveMs: number
+  /** Of the answer, beside those of any stream. */
+  headers: Record<string, string>
   /** Tokens have been handed to the reader. */
   onTokens?: (() => void) | undefined
   /** Waited for before the last frames are sent, unless the client has left. */
@@ -116,5 +118,6 @@ export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOpt
     // Nothing is made ahead of the reader: what waits for a client that has stopped reading is memory.
     { highWaterMark: 0 },
   )
-  return new Response(body, { headers: SSE_HEADERS })
+  // A plain object: as `Headers` they would take 2 kB for as long as the stream runs, in Node.
+  return new Response(body, { headers: { ...SSE_HEADERS, ...options.headers } })
 }

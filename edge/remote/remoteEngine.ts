@@ -30,6 +30,8 @@ export interface RemoteEngineOptions {
   answerTimeoutMs?: number
   /** Silence on a stream after which the container is taken for lost. Default 15 s. */
   lostAfterMs?: number
+  /** A request may wait for what another one has asked: in Node, not in workerd. Default false. */
+  sharesAnswers?: boolean
 }
 
 const ANSWER_TIMEOUT_MS = 60_000
@@ -50,8 +52,9 @@ const MODELS_FRESH_MS = 1000
 export class RemoteEngine implements Engine {
   readonly #options: RemoteEngineOptions
   readonly #base: string
-  // The value, never the pending request: in workerd a request may not wait for another one's I/O.
   #models: { list: ModelInfo[]; atMs: number } | undefined
+  /** The question that is under way, where it may be shared. */
+  #asking: Promise<ModelInfo[]> | undefined
 
   constructor(options: RemoteEngineOptions) {
     this.#options = options
@@ -101,6 +104,14 @@ export class RemoteEngine implements Engine {
   async models(): Promise<ModelInfo[]> {
     const known = this.#models
     if (known !== undefined && performance.now() - known.atMs < MODELS_FRESH_MS) return known.list
+    if (!this.#options.sharesAnswers) return this.#askModels()
+    this.#asking ??= this.#askModels().finally(() => {
+      this.#asking = undefined
+    })
+    return this.#asking
+  }
+
+  async #askModels(): Promise<ModelInfo[]> {
     const { models } = (await this.#call(enginePaths.models)) as { models?: unknown }
     if (!Array.isArray(models)) throw unavailable('The engine sent an answer without models.')
     const list = models as ModelInfo[]
@@ -152,7 +163,6 @@ export class RemoteEngine implements Engine {
     const abort = () => controller.abort(signal.reason)
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort)
-    const release = () => signal.removeEventListener('abort', abort)
     const deadline = startDeadline(controller, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
     try {
       const response = await this.#request(path, controller.signal, body)
@@ -160,22 +170,20 @@ export class RemoteEngine implements Engine {
       const { accepted, lines } = await openEventStream(response.body)
       return {
         ...accepted,
-        events: new RemoteEventStream({
-          lines,
+        events: new RemoteEventStream(lines, {
           firstSeq,
-          controller,
-          release,
+          signal,
           lostAfterMs: this.#options.lostAfterMs ?? ENGINE_LOST_MS,
         }),
       }
     } catch (error) {
-      release()
       // Lets go of a body that was not read to its end.
       controller.abort(error)
       if (signal.aborted) throw signal.reason
       throw deadline.passed ? timedOut() : error
     } finally {
       deadline.clear()
+      signal.removeEventListener('abort', abort)
     }
   }
 

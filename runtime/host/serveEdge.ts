@@ -35,7 +35,12 @@ export async function serveEdge(options: ServeEdgeOptions): Promise<EdgeServer> 
   const routed = new RoutedEngine(
     connections.map(({ url, fetch }) => ({
       name: url,
-      engine: new RemoteEngine({ url, fetch, ...(secret !== undefined && { secret }) }),
+      engine: new RemoteEngine({
+        url,
+        fetch,
+        sharesAnswers: true,
+        ...(secret !== undefined && { secret }),
+      }),
     })),
     options.onUpstreamChange,
   )
