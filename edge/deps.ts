@@ -35,6 +35,12 @@ export interface AppDeps {
   strictOpenai: boolean
 }
 
+/** What a host knows of the connection that a request comes by. */
+export interface Connection {
+  /** Resolves when the body comes too slowly to wait for it any longer, with what to tell the client. */
+  tooSlow?: Promise<string>
+}
+
 /** What routes get: each request brings its own engine, `scope.engine`, which stays within what its client may do. */
 export type RouteDeps = Omit<AppDeps, 'engine'>
 

@@ -1,6 +1,6 @@
 import type { Client } from '../access/client.ts'
 import { ClientEngine } from '../access/clientEngine.ts'
-import type { AppDeps, RequestEnd } from '../deps.ts'
+import type { AppDeps, Connection, RequestEnd } from '../deps.ts'
 import type { Route } from './routing.ts'
 
 /** Probes, scrapes and static pages, which would drown the log; everything else is below `/v1`. */
@@ -138,7 +138,7 @@ export class RequestScope {
 }
 
 /** Hono environment of all routes. */
-export type AppEnv = { Variables: { scope: RequestScope; route: Route } }
+export type AppEnv = { Bindings: Connection; Variables: { scope: RequestScope; route: Route } }
 
 /** A pattern as `/openapi.json` writes it. */
 function documentedPath(pattern: string): string {

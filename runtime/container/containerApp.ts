@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { IttyRouter } from 'itty-router'
+import type { Connection } from '../../edge/deps.ts'
 import {
   type DetokenizeJob,
   type EmbedJob,
@@ -56,7 +57,7 @@ const statuses: Record<EngineErrorKind, number> = {
 export function createContainerApp(
   engine: Engine,
   options: ContainerOptions,
-): { fetch(request: Request): Promise<Response> } {
+): { fetch(request: Request, connection?: Connection): Promise<Response> } {
   const router = IttyRouter()
   const authorized = secretCheck(options.secret)
   const { maxBodyBytes } = options.limits
@@ -130,9 +131,12 @@ export function createContainerApp(
   )
 
   return {
-    async fetch(request) {
+    async fetch(request, { tooSlow } = {}) {
       try {
-        return await router.fetch(request)
+        const answer = router.fetch(request)
+        if (tooSlow === undefined) return await answer
+        const giveUp = tooSlow.then(message => failure(408, { kind: 'timeout', message }))
+        return await Promise.race([answer, giveUp])
       } catch (error) {
         if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
         if (error instanceof EngineError) return failure(statuses[error.kind], error.toData())

@@ -57,7 +57,8 @@ export function createServerOfBoth(
   { callers, tls, patience }: ServerOptions,
 ): HttpServer {
   const http2Options = callers === 'edges' ? edgeOptions : {}
-  // Node's own limit on whole requests is off: it is one for all sizes, and `SlowBodies` knows better.
+  // Node's own limit on whole requests is off: it is one for all sizes, and `SlowBodies` knows better. What Node answers to
+  // headers that are too slow has no CORS headers, and needs none: browsers send headers at once.
   const http1Options = {
     headersTimeout: patience.headersMs,
     requestTimeout: 0,

@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import type { Connection } from '../../edge/deps.ts'
 import { type Callers, createServerOfBoth, type Tls } from './httpServers.ts'
 import { PATIENCE, type Patience, SlowBodies } from './slowBodies.ts'
 
@@ -30,7 +31,7 @@ export interface Listener {
  * @throws Error saying that the port is in use, why the address cannot be bound, or what is wrong with the certificate
  */
 export async function listen(
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, connection: Connection) => Response | Promise<Response>,
   address: Address,
 ): Promise<Listener> {
   const { callers, tls, patience = PATIENCE } = address
@@ -39,9 +40,8 @@ export async function listen(
   const listener = getRequestListener((request, { incoming, outgoing }) => {
     numRequests++
     outgoing.once('close', () => numRequests--)
-    return request.method === 'GET' || request.method === 'HEAD'
-      ? fetch(request)
-      : Promise.race([fetch(request), bodies.watch(incoming)])
+    const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
+    return fetch(request, hasBody ? { tooSlow: bodies.watch(incoming) } : {})
   })
   const { server, release } = createServerOfBoth(listener, { callers, tls, patience })
   const sockets = new Set<Socket>()

@@ -14,10 +14,14 @@ afterEach(async () => {
 /** Reads each body before it answers, unless the path says not to. */
 async function patient() {
   const listener = await listen(
-    async request => {
-      if (request.url.endsWith('/unread')) await sleep(1500)
-      else await request.text()
-      return new Response('read')
+    (request, { tooSlow }) => {
+      const answer = async () => {
+        if (request.url.endsWith('/unread')) await sleep(1500)
+        else await request.text()
+        return new Response('read')
+      }
+      const giveUp = tooSlow?.then(message => new Response(message, { status: 408 }))
+      return Promise.race([answer(), ...(giveUp ? [giveUp] : [])])
     },
     {
       host: '127.0.0.1',

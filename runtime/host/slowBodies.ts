@@ -41,10 +41,14 @@ export class SlowBodies {
     this.#timer = setInterval(() => this.#check(), Math.min(1000, patience.graceMs / 4)).unref()
   }
 
-  /** @returns the answer to give in place of any other, should the body be too slow; else it never settles */
-  watch(incoming: Readable): Promise<Response> {
-    const { promise, resolve } = Promise.withResolvers<Response>()
-    const giveUp = () => resolve(tooSlow(this.#patience))
+  /** @returns what to answer instead of anything else, should the body be too slow; else it never settles */
+  watch(incoming: Readable): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const { graceMs, minBytesPerSecond } = this.#patience
+    const giveUp = () =>
+      resolve(
+        `The request body came too slowly: it has ${graceMs / 1000} s, and more at ${minBytesPerSecond} bytes a second.`,
+      )
     const body: Body = { incoming, waitedMs: 0, numBytes: 0, giveUp }
     this.#bodies.add(body)
     const { push } = incoming
@@ -80,11 +84,4 @@ export class SlowBodies {
       body.giveUp()
     }
   }
-}
-
-/** In the words of the OpenAI API; an edge goes by the status. */
-function tooSlow({ graceMs, minBytesPerSecond }: Patience): Response {
-  const message = `The request body came too slowly: it has ${graceMs / 1000} s, and more at ${minBytesPerSecond} bytes a second.`
-  const error = { message, type: 'invalid_request_error', param: null, code: 'request_timeout' }
-  return Response.json({ error, message }, { status: 408 })
 }

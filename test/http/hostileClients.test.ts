@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
+import type { LogEntry } from '../../edge/deps.ts'
 import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import type { Callers } from '../../runtime/host/httpServers.ts'
@@ -104,7 +105,7 @@ const cases: [string, (target: Target) => Promise<unknown>][] = [
     async ({ port, path }) => {
       const { socket, closed } = talk(port, head(path, 'Content-Length: 1000'))
       await dribble(socket)
-      expect(await closed).toMatch(/^HTTP\/1\.1 408 .*request_timeout/s)
+      expect(await closed).toMatch(/^HTTP\/1\.1 408 .*The request body came too slowly/s)
     },
   ],
   [
@@ -196,4 +197,22 @@ describe.each(Object.entries(targets))('%s', (_, target) => {
     const { status } = await fetch(`http://127.0.0.1:${server.port}${server.path}`, init)
     expect(status).toBe(200)
   })
+})
+
+test('a page whose upload is too slow may read why, in the words of its API', async () => {
+  const log: LogEntry[] = []
+  const app = createApp({ ...appDefaults, engine: createScriptedEngine(), log: e => log.push(e) })
+  const { port } = await start({ ...targets['an edge'], app: () => app })
+  const path = '/v1/messages'
+  const { socket, closed } = talk(
+    port,
+    head(path, 'Origin: https://app.example', 'x-request-id: me', 'Content-Length: 1000'),
+  )
+  await dribble(socket)
+  const answer = await closed
+  expect(answer).toMatch(/^HTTP\/1\.1 408 /)
+  expect(answer).toMatch(/^access-control-allow-origin: \*\r$/m)
+  expect(answer).toMatch(/^x-request-id: me\r$/m)
+  expect(answer).toMatch(/"type":"error","error":\{"type":"invalid_request_error"/)
+  expect(log.at(-1)).toMatchObject({ requestId: 'me', status: 408, end: 'error' })
 })
