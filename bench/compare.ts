@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { defaultThreads } from '../runtime/host/machine.ts'
+import { median, spread } from './statistics.ts'
 
 /**
  * `npm run bench -- --model F.gguf`: mistralrs and llama.cpp on the same file, same threads, same tokens, in alternating
@@ -37,15 +38,6 @@ function rowsOf(command: string, args: string[]): Row[] {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
   if (result.status !== 0) throw new Error(`${command} ${args[0]} failed:\n${result.stderr}`)
   return (JSON.parse(result.stdout) as { rows: Row[] }).rows
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
-function spread(values: number[]): string {
-  return `${Math.min(...values).toFixed(1)}-${Math.max(...values).toFixed(1)}`
 }
 
 console.log(

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import type { GenerateJob, Grammar, ToolDefinition } from '../edge/engine.ts'
 import { loadLocalEngine } from '../runtime/engine/createLocalEngine.ts'
 import type { LocalEngine } from '../runtime/engine/localEngine.ts'
+import { median, spread } from './statistics.ts'
 
 /**
  * What a JSON schema or a forced call costs a model's decoding, with and without jumps over what has no alternative, in turns.
@@ -179,11 +180,3 @@ for (const { name, runs, turnMs: longest } of cases) {
   )
 }
 await Promise.all([drawing.dispose(), jumping.dispose()])
-
-function median(list: number[]): number {
-  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0
-}
-
-function spread(list: number[]): string {
-  return `${Math.min(...list).toFixed(1)}-${Math.max(...list).toFixed(1)}`
-}

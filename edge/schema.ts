@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { componentRef, type Shape } from './componentRef.ts'
 import { invalidRequest } from './errors.ts'
+import { isObject } from './jsonObject.ts'
 
 /**
  * Building blocks whose error text is the allowed range, so that `parseFields` can name field, value and range alike for
@@ -100,10 +101,6 @@ export function defined<T extends object>(
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function jsonPath(path: PropertyKey[]): string {

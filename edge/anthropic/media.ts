@@ -1,7 +1,8 @@
 import type { MediaPart, Modality } from '../engine.ts'
 import { unsupported } from '../errors.ts'
+import { isObject } from '../jsonObject.ts'
 import { mediaData } from '../openai/mediaData.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { invalidValue } from '../schema.ts'
 
 /** A `source` of an image or a document. @throws ApiError 400 naming the field */
 export function toMediaPart(type: Modality, source: unknown, at: string): MediaPart {

@@ -1,7 +1,7 @@
 import { EngineError, type GenerateEvent, type Usage } from '../engine.ts'
-import { parseJsonObject } from '../http/parseJsonObject.ts'
 import type { Reply } from '../http/reply.ts'
 import { endedEarly } from '../jobs/collect.ts'
+import { parseJsonObject } from '../jsonObject.ts'
 import { type BlockStep, type ContentBlock, ContentBlocks } from './contentBlocks.ts'
 import {
   type Finish,

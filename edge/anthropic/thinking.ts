@@ -1,7 +1,8 @@
 import { effortWords } from '../effortWords.ts'
 import type { ChatPrompt } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
+import { invalidValue } from '../schema.ts'
 
 type Effort = NonNullable<NonNullable<ChatPrompt['reasoning']>['effort']>
 

@@ -1,6 +1,7 @@
 import type { ChatPrompt, FunctionTool, JsonObject } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
+import { invalidValue } from '../schema.ts'
 
 const MAX_TOOLS = 512
 const NAME = /^[A-Za-z0-9_-]{1,128}$/

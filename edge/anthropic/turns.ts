@@ -1,6 +1,7 @@
 import type { ChatMessage, ContentPart } from '../engine.ts'
 import { invalidRequest } from '../errors.ts'
-import { invalidValue, isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
+import { invalidValue } from '../schema.ts'
 import { toMediaPart } from './media.ts'
 
 type Block = Record<string, unknown>

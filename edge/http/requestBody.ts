@@ -1,5 +1,6 @@
 import type { JsonObject } from '../engine.ts'
 import { ApiError, invalidRequest } from '../errors.ts'
+import { isObject } from '../jsonObject.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from './jsonDepth.ts'
 import { jsonErrorPosition } from './jsonErrorPosition.ts'
 import { readBytes } from './readBytes.ts'
@@ -36,7 +37,7 @@ export async function readJsonObject(request: Request, maxBytes: number): Promis
       null,
     )
   }
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonObject
+  if (isObject(body)) return body as JsonObject
   throw invalidRequest(undefined, 'The request body must be a JSON object.', null)
 }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { ContentPart, MediaPart } from '../engine.ts'
 import { invalidRequest, unsupported } from '../errors.ts'
+import { fromBase64 } from '../http/base64.ts'
 import { field, optional } from '../schema.ts'
-import { decodeDataUrl, isDataUrl, mediaBytes, mediaData } from './mediaData.ts'
+import { decodeDataUrl, isDataUrl, mediaData } from './mediaData.ts'
 
 const url = z.union([field.string(), z.object({ url: field.string() })], {
   error: "a URL, or an object with 'url'",
@@ -140,7 +141,7 @@ export function filePart({ file_id, filename, file_data }: FileFields, path: str
   const source = mediaData(file_data, 'application/octet-stream', 'file', `${path}.file_data`)
   // What is text already needs no model that reads files.
   if (source.mimeType.startsWith('text/')) {
-    const text = new TextDecoder().decode(mediaBytes(source))
+    const text = new TextDecoder().decode(fromBase64(source.base64))
     return { type: 'text', text: filename === undefined ? text : `${filename}:\n${text}\n` }
   }
   return { type: 'file', source, ...(filename !== undefined && { filename }) }

@@ -1,4 +1,5 @@
 import type { Embedded } from '../engine.ts'
+import { fromBase64 } from '../http/base64.ts'
 
 /** The body that POST /v1/embeddings answers with. */
 export function embeddingResponse({ model, embeddings, promptTokens }: Embedded, base64: boolean) {
@@ -15,7 +16,7 @@ export function embeddingResponse({ model, embeddings, promptTokens }: Embedded,
 }
 
 function numbersOf(base64: string): number[] {
-  const bytes = Uint8Array.from(atob(base64), character => character.charCodeAt(0))
+  const bytes = fromBase64(base64)
   const view = new DataView(bytes.buffer)
   return Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
 }

@@ -1,5 +1,6 @@
 import type { MediaPart, Modality } from '../engine.ts'
 import { type ApiError, invalidRequest } from '../errors.ts'
+import { toBase64 } from '../http/base64.ts'
 
 type MediaData = Extract<MediaPart['source'], { kind: 'data' }>
 
@@ -35,13 +36,6 @@ export function decodeDataUrl(url: string, modality: Modality, param: string): M
     ? checkedBase64(percentText(data, modality, param), modality, param)
     : percentEncoded(data, modality, param)
   return { kind: 'data', mimeType: mimeType.trim().toLowerCase() || 'text/plain', base64 }
-}
-
-export function mediaBytes({ base64 }: MediaData): Uint8Array {
-  const text = atob(base64)
-  const bytes = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
-  return bytes
 }
 
 /** Standard base64 with its padding; white space and the URL-safe alphabet are understood. */
@@ -83,7 +77,7 @@ function percentEncoded(text: string, modality: Modality, param: string): string
     if (byte === PERCENT) i += 2
   }
   if (numBytes > MAX_MEDIA_BYTES) throw tooLarge(modality, param)
-  return base64Of(bytes.subarray(0, numBytes))
+  return toBase64(bytes.subarray(0, numBytes))
 }
 
 function hexByte(encoded: Uint8Array, at: number): number {
@@ -93,15 +87,6 @@ function hexByte(encoded: Uint8Array, at: number): number {
 /** The value of a character that is a digit or a letter of either case. */
 function hexDigit(code: number): number {
   return (code & 0xf) + (code > 0x39 ? 9 : 0)
-}
-
-function base64Of(bytes: Uint8Array): string {
-  let text = ''
-  // In pieces that fit on the stack.
-  for (let at = 0; at < bytes.length; at += 0x8000) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000))
-  }
-  return btoa(text)
 }
 
 function tooLarge(modality: Modality, param: string): ApiError {

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../engine.ts'
 import { ApiError, unsupported } from '../errors.ts'
-import { field, invalidValue, isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
+import { field, invalidValue } from '../schema.ts'
 
 /** Says what to throw for a value that is present and not null; undefined when the value asks for nothing. */
 type Check = (value: JsonValue, param: string, body: JsonObject) => ApiError | undefined

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Grammar } from '../engine.ts'
 import { unsupported } from '../errors.ts'
-import { field, invalidValue, isObject, optional } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
+import { field, invalidValue, optional } from '../schema.ts'
 import { choices, jsonSchema, type OutputGrammar, schemaGrammar } from './grammarParts.ts'
 
 const schemaOrText = z.union([field.string(), jsonSchema], { error: 'a JSON schema' })

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '../engine.ts'
-import { isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
 
 /**
  * A JSON schema without what says nothing to a reader: `$schema` and `$id`, names of properties that may be any string, and

@@ -14,7 +14,7 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../engine.ts'
-import { parseJsonObject } from '../http/parseJsonObject.ts'
+import { parseJsonObject } from '../jsonObject.ts'
 import type { EngineFetch, EngineResponse } from './engineFetch.ts'
 import { ENGINE_LOST_MS, enginePaths, SECRET_HEADER } from './engineWire.ts'
 import { ConnectionError, unavailable } from './remoteErrors.ts'

@@ -1,5 +1,5 @@
 import type { Accepted, GenerateEvent } from '../engine.ts'
-import { parseJsonObject } from '../http/parseJsonObject.ts'
+import { parseJsonObject } from '../jsonObject.ts'
 import type { ByteReader, EngineResponse } from './engineFetch.ts'
 import { LineSplitter } from './lineSplitter.ts'
 import { ConnectionError, unavailable } from './remoteErrors.ts'

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../engine.ts'
-import { parseJsonObject } from '../http/parseJsonObject.ts'
+import { isObject, parseJsonObject } from '../jsonObject.ts'
 import { type CallHead, createCallWriter } from './callWriters.ts'
 import {
   type ContentEvent,
@@ -42,8 +42,7 @@ export function createClientCallWriter(tool: ClientTool, place: Place, head: Cal
       return []
     },
     close(how) {
-      const input =
-        how === 'completed' ? (parseJsonObject(text) as JsonObject | undefined) : undefined
+      const input = how === 'completed' ? parseJsonObject(text) : undefined
       const item = input && makeItem[tool](place, head, input)
       if (item !== undefined) {
         closed = item
@@ -81,7 +80,7 @@ function localShellCall(
     action: {
       type: 'exec',
       command,
-      env: typeof env === 'object' && env !== null && !Array.isArray(env) ? env : {},
+      env: isObject(env) ? env : {},
       timeout_ms: numberOrNull(timeout_ms),
       user: typeof user === 'string' ? user : null,
       working_directory: typeof working_directory === 'string' ? working_directory : null,

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { JsonObject } from '../engine.ts'
+import { isObject } from '../jsonObject.ts'
 import { audioField } from '../openai/contentParts.ts'
-import { field, invalidValue, isObject, optional, parseFields } from '../schema.ts'
+import { field, invalidValue, optional, parseFields } from '../schema.ts'
 import { inputItemId } from './itemIds.ts'
 
 const textPart = z.object(

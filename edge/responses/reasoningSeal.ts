@@ -1,3 +1,5 @@
+import { fromBase64, toBase64 } from '../http/base64.ts'
+
 const MARKER = 'mrs1.'
 const utf8 = new TextEncoder()
 
@@ -6,16 +8,14 @@ const utf8 = new TextEncoder()
  * to them, not secret: base64 of the text behind a marker. The client has the reasoning in the clear anyway.
  */
 export function sealReasoning(text: string): string {
-  const binary = Array.from(utf8.encode(text), byte => String.fromCharCode(byte)).join('')
-  return MARKER + btoa(binary)
+  return MARKER + toBase64(utf8.encode(text))
 }
 
 /** @returns undefined for what another server, or nobody, has sealed */
 export function unsealReasoning(sealed: string): string | undefined {
   if (!sealed.startsWith(MARKER)) return undefined
   try {
-    const binary = atob(sealed.slice(MARKER.length))
-    return new TextDecoder().decode(Uint8Array.from(binary, char => char.charCodeAt(0)))
+    return new TextDecoder().decode(fromBase64(sealed.slice(MARKER.length)))
   } catch {
     return undefined
   }

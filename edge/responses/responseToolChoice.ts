@@ -1,7 +1,8 @@
 import type { ChatPrompt, ToolDefinition } from '../engine.ts'
 import { unsupported } from '../errors.ts'
+import { isObject } from '../jsonObject.ts'
 import { toolChoiceField, toToolChoice } from '../openai/toolChoice.ts'
-import { isObject, parseFields } from '../schema.ts'
+import { parseFields } from '../schema.ts'
 import { flatName } from './toolIndex.ts'
 
 const PATH = 'tool_choice'

@@ -1,6 +1,7 @@
 import type { FunctionTool, JsonObject, ToolDefinition } from '../engine.ts'
+import { isObject } from '../jsonObject.ts'
 import { checkNames, flatToolField, toTool } from '../openai/chatTools.ts'
-import { invalidValue, isObject, parseFields } from '../schema.ts'
+import { invalidValue, parseFields } from '../schema.ts'
 import type { ClientTool } from './clientCallWriter.ts'
 import { flatName } from './toolIndex.ts'
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../engine.ts'
-import { isObject } from '../schema.ts'
+import { isObject } from '../jsonObject.ts'
 import type { ClientTool } from './clientCallWriter.ts'
 
 /** How a call of a tool is written. */

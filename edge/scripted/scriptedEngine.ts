@@ -7,6 +7,7 @@ import {
   type GenerateJob,
   type ModelInfo,
 } from '../engine.ts'
+import { toBase64 } from '../http/base64.ts'
 import { resolveModel } from '../jobs/resolveModel.ts'
 import { Turnstile } from './scriptedQueue.ts'
 import { pause, runJob, type ScriptedRunOptions } from './scriptedRun.ts'
@@ -188,8 +189,7 @@ export function createScriptedEngine(options: ScriptedOptions = {}): ScriptedEng
 function scriptedEmbedding(ids: number[], size: number): string {
   const raw = Float32Array.from({ length: size }, (_, i) => (scriptedHash(...ids, i) % 2001) - 1000)
   const norm = Math.hypot(...raw) || 1
-  const bytes = new Uint8Array(raw.map(value => value / norm).buffer)
-  return btoa(String.fromCharCode(...bytes))
+  return toBase64(new Uint8Array(raw.map(value => value / norm).buffer))
 }
 
 function promptTokens({ prompt }: GenerateJob): number[][] {

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import { createContainerApp } from '../container/containerApp.ts'
 import { DetachedJobs } from '../engine/detachedJobs.ts'
 import { registerEngineMetrics } from '../host/engineMetrics.ts'
@@ -26,10 +26,8 @@ export async function container(options: ContainerOptions): Promise<number> {
     options,
     log,
     registry => {
-      const metrics = new Registry()
-      collectDefaultMetrics({ register: metrics })
       const app = createContainerApp(new DetachedJobs(registry), {
-        metrics: registerEngineMetrics(metrics, registry),
+        metrics: registerEngineMetrics(new Registry(), registry),
         limits: { maxBodyBytes: options.maxBodyMb * 2 ** 20 },
         onInternalError: error => log.error(`request failed: ${describeFailure(error)}`),
         ...(secret !== undefined && { secret }),

@@ -1,5 +1,6 @@
 import { LocalEngine } from '../engine/localEngine.ts'
 import { ModelRegistry } from '../engine/modelRegistry.ts'
+import type { Listener } from '../host/listen.ts'
 import { requestedId } from '../hub/resolveModel.ts'
 import { DEMO_NOTICE, findModel, loadServedEngine, modelRequest } from './loadEngine.ts'
 import type { Log } from './log.ts'
@@ -12,12 +13,6 @@ export interface ModelServerOptions extends ModelOptions {
   servedModelName?: string
 }
 
-/** A port that is bound. */
-export interface BoundServer {
-  port: number
-  close(deadlineMs: number): Promise<void>
-}
-
 /**
  * Binds at once, refuses work while the model loads, drains at the first SIGINT or SIGTERM.
  * @param bind serves the models of a registry
@@ -27,7 +22,7 @@ export interface BoundServer {
 export async function runModelServer(
   options: ModelServerOptions,
   log: Log,
-  bind: (registry: ModelRegistry) => Promise<BoundServer>,
+  bind: (registry: ModelRegistry) => Promise<Listener>,
   announce: (port: number) => void,
 ): Promise<number> {
   const shutdown = shutdownSignal(log)

@@ -1,8 +1,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { isObject } from '../jsonObject.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { type GgufFile, readGguf } from '../weights/gguf.ts'
-import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
+import { readModelJson } from '../weights/modelFile.ts'
 import {
   readSafetensors,
   readShardedSafetensors,
@@ -188,17 +189,7 @@ function splitOf(name: string) {
 }
 
 async function readJsonObject(file: string): Promise<Record<string, unknown>> {
-  let value: unknown
-  try {
-    value = JSON.parse((await readModelFile(file, maxConfigBytes)).toString('utf8'))
-  } catch (cause) {
-    if (cause instanceof SyntaxError) throw new FileFormatError(file, 'not JSON', { cause })
-    throw cause
-  }
+  const value = await readModelJson(file)
   if (!isObject(value)) throw new FileFormatError(file, 'not a JSON object')
   return value
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import type { Pooling } from '../models/defineModel.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
-import { maxConfigBytes, readModelFile } from '../weights/modelFile.ts'
+import { readModelJson } from '../weights/modelFile.ts'
 import { UnsupportedModelError } from './unsupportedModelError.ts'
 
 /** What makes an embedding of a model's hidden states. */
@@ -86,13 +86,7 @@ async function readJson<Schema extends z.ZodType>(
   file: string,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  let value: unknown
-  try {
-    value = JSON.parse((await readModelFile(file, maxConfigBytes)).toString('utf8'))
-  } catch (cause) {
-    if (cause instanceof SyntaxError) throw new FileFormatError(file, 'not JSON', { cause })
-    throw cause
-  }
+  const value = await readModelJson(file)
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw new FileFormatError(file, z.prettifyError(result.error))

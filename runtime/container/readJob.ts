@@ -1,7 +1,7 @@
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/http/jsonDepth.ts'
-import { parseJsonObject } from '../../edge/http/parseJsonObject.ts'
 import { readBytes } from '../../edge/http/readBytes.ts'
+import { parseJsonObject } from '../../edge/jsonObject.ts'
 
 /**
  * Reads the body of a request as a job.
@@ -19,7 +19,7 @@ export async function readJob(request: Request, maxBytes: number): Promise<JsonO
   if (job === undefined) {
     throw new EngineError({ kind: 'invalid', message: 'The job is not a JSON object.' })
   }
-  return job as JsonObject
+  return job
 }
 
 function tooLarge(maxBytes: number): EngineError {

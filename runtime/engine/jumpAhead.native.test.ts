@@ -1,11 +1,9 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
 import { collectEvents } from '../../test/support/fakeEngine.ts'
-import { loadLocalEngine } from './createLocalEngine.ts'
+import { loadGolden } from '../../test/support/goldenEngine.ts'
+import type { LocalEngineLoadOptions } from './createLocalEngine.ts'
 import type { LocalEngine } from './localEngine.ts'
-
-const path = fileURLToPath(new URL('../../test/goldens/llama', import.meta.url))
 
 /** Most of the text is certain, in many tokens; what is not depends on all tokens before. */
 const pattern =
@@ -61,20 +59,7 @@ function said(events: readonly GenerateEvent[]) {
   })
 }
 
-function load(change: Partial<Parameters<typeof loadLocalEngine>[0]>): Promise<LocalEngine> {
-  return loadLocalEngine({
-    path,
-    id: 'tiny',
-    threads: 2,
-    maxSeqs: 8,
-    maxBatchedTokens: 64,
-    kvTokens: 4096,
-    kvType: 'f32',
-    prefixCache: true,
-    poisonKv: true,
-    ...change,
-  })
-}
+const load = (change: Partial<LocalEngineLoadOptions>) => loadGolden('llama', change)
 
 describe('tokens that a grammar forces, on the addon', () => {
   let alone: LocalEngine

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
+import { goldenPath, loadGolden } from '../../test/support/goldenEngine.ts'
 import { loadNative } from '../loadNative.ts'
-import { type LocalEngineLoadOptions, loadLocalEngine } from './createLocalEngine.ts'
 import type { LocalEngine } from './localEngine.ts'
 
 interface Golden {
@@ -14,10 +13,7 @@ interface Golden {
   }[]
 }
 
-const models = ['llama', 'gemma3'].map(name => ({
-  name,
-  path: fileURLToPath(new URL(`../../test/goldens/${name}`, import.meta.url)),
-}))
+const models = ['llama', 'gemma3']
 
 function isNativeThere(): boolean {
   try {
@@ -29,21 +25,6 @@ function isNativeThere(): boolean {
     )
     return false
   }
-}
-
-function load(path: string, options: Partial<LocalEngineLoadOptions> = {}): Promise<LocalEngine> {
-  return loadLocalEngine({
-    path,
-    id: 'tiny',
-    threads: 2,
-    maxSeqs: 8,
-    maxBatchedTokens: 64,
-    kvTokens: 4096,
-    kvType: 'f32',
-    prefixCache: true,
-    poisonKv: true,
-    ...options,
-  })
 }
 
 async function collect(engine: LocalEngine, job: GenerateJob, abortAfter = Infinity) {
@@ -70,7 +51,7 @@ async function expectNothingHeld(engine: LocalEngine): Promise<void> {
 }
 
 describe.skipIf(!isNativeThere())('LocalEngine on the addon', () => {
-  describe.each(models)('$name', ({ path }) => {
+  describe.each(models)('%s', name => {
     let engine: LocalEngine
     let golden: Golden
 
@@ -91,13 +72,13 @@ describe.skipIf(!isNativeThere())('LocalEngine on the addon', () => {
     }
 
     beforeAll(async () => {
-      golden = JSON.parse(await readFile(`${path}/golden.json`, 'utf8'))
-      engine = await load(path)
+      golden = JSON.parse(await readFile(`${goldenPath(name)}/golden.json`, 'utf8'))
+      engine = await loadGolden(name)
     })
     afterAll(() => engine.dispose())
 
     it('continues greedily as the reference implementation does', async () => {
-      const reference = await load(path, { backend: 'reference' })
+      const reference = await loadGolden(name, { backend: 'reference' })
       for (const { input_ids, greedy } of golden.cases) {
         const events = await collect(reference, {
           ...job(0),
@@ -114,7 +95,7 @@ describe.skipIf(!isNativeThere())('LocalEngine on the addon', () => {
 
     it('gives 16 streams at once the text each has alone, while others are aborted', async () => {
       const alone: number[][] = []
-      const single = await load(path, { maxSeqs: 1, prefixCache: false, depth: 1 })
+      const single = await loadGolden(name, { maxSeqs: 1, prefixCache: false, depth: 1 })
       for (let i = 0; i < 16; i++) alone.push(ids(await collect(single, job(i))))
       await single.dispose()
       const together = await Promise.all(
@@ -139,7 +120,7 @@ describe.skipIf(!isNativeThere())('LocalEngine on the addon', () => {
         maxTokens: 150,
       }))
       const roomy = await Promise.all(growing.map(g => collect(engine, g)))
-      const tight = await load(path, { kvTokens: 256, maxModelLen: 200 })
+      const tight = await loadGolden(name, { kvTokens: 256, maxModelLen: 200 })
       const squeezed = await Promise.all(growing.map(g => collect(tight, g)))
       expect(tight.stats().preemptions).toBeGreaterThan(0)
       expect(squeezed.map(e => ids(e))).toEqual(roomy.map(e => ids(e)))

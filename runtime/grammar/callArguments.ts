@@ -1,4 +1,5 @@
 import type { Grammar, JsonObject } from '../../edge/engine.ts'
+import { isObject } from '../jsonObject.ts'
 import type { WrittenCalls } from '../parse/toolCallFormats.ts'
 import { typesOf } from '../parse/typedValue.ts'
 import {
@@ -17,7 +18,7 @@ import {
 } from './expr.ts'
 import { type DefineRule, freeText } from './freeText.ts'
 import { lowerJsonSchema, lowerPartOfSchema } from './json/jsonSchema.ts'
-import { isObject, type Schema, schemaMapOf, stringsOf } from './json/schemaTypes.ts'
+import { type Schema, schemaMapOf, stringsOf } from './json/schemaTypes.ts'
 import { spelled } from './json/strings.ts'
 import { jsonSyntax, type ValueSyntax } from './json/syntax.ts'
 import { lowerGrammar } from './lowerGrammar.ts'

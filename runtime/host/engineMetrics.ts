@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
 import type { Engine, ModelMetrics } from '../../edge/engine.ts'
 
 type Count =
@@ -42,13 +42,15 @@ const states: { name: string; help: string; of: State }[] = [
 ]
 
 /**
- * Adds what an engine counts to a registry, under the names of mistral.rs; several containers with one model are one.
+ * Adds what an engine counts to a registry, under the names of mistral.rs, and what the process does; several containers with
+ * one model are one.
  * @returns all of the registry as text, once the engine has been asked
  */
 export function registerEngineMetrics(
   registry: Registry,
   engine: Pick<Engine, 'metrics'>,
 ): () => Promise<string> {
+  collectDefaultMetrics({ register: registry })
   const registers = [registry]
   const counter = (name: string, help: string, labels: string[] = []) =>
     new Counter({ name: `mistralrs_${name}`, help, labelNames: ['model', ...labels], registers })

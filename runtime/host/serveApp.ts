@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
 import type { KeyEntry } from '../../edge/access/keyEntries.ts'
 import { createApp } from '../../edge/app.ts'
 import type { AppDeps } from '../../edge/deps.ts'
@@ -44,7 +44,6 @@ function observers(
   const registry = options.metrics ? new Registry() : undefined
   const http = registry && registerHttpMetrics(registry)
   const metrics = registry && registerEngineMetrics(registry, engine)
-  if (registry) collectDefaultMetrics({ register: registry })
   const access = accessLog && createAccessLog(accessLog.format, line => process.stdout.write(line))
   return {
     log: entry => {

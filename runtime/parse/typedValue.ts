@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../../edge/engine.ts'
+import { isObject } from '../jsonObject.ts'
 
 /** Schema of one parameter of a tool, undefined where none is declared. */
 export function parameterSchema(
@@ -68,5 +69,5 @@ function typeOf(value: JsonValue): string {
 }
 
 function asObject(value: JsonValue | undefined): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+  return isObject(value) ? value : undefined
 }

@@ -42,3 +42,13 @@ export async function readOptionalModelFile(
     throw error
   }
 }
+
+/** Reads a configuration file. @throws as `readModelFile`, and FileFormatError for what is not JSON */
+export async function readModelJson(path: string): Promise<unknown> {
+  const text = (await readModelFile(path, maxConfigBytes)).toString('utf8')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new FileFormatError(path, 'not JSON', { cause })
+  }
+}

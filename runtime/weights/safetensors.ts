@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
+import { isObject } from '../jsonObject.ts'
 import { FileFormatError } from './fileFormatError.ts'
 import { openModelFile, readModelFile } from './modelFile.ts'
 
@@ -182,10 +183,6 @@ function isCounts(value: unknown): value is number[] {
     Array.isArray(value) &&
     value.every(n => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0)
   )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 async function readAt(handle: FileHandle, file: string, position: number, length: number) {

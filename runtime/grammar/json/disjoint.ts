@@ -1,12 +1,6 @@
 import type { JsonValue } from '../../../edge/engine.ts'
-import {
-  deepEqual,
-  isObject,
-  type Schema,
-  type SchemaObject,
-  stringsOf,
-  typesOf,
-} from './schemaTypes.ts'
+import { isObject } from '../../jsonObject.ts'
+import { deepEqual, type Schema, type SchemaObject, stringsOf, typesOf } from './schemaTypes.ts'
 
 /** Two of the schemas that may both hold for one text; undefined when there are none. */
 export function overlapping(schemas: readonly Schema[]): [number, number] | undefined {

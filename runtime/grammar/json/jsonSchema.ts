@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 import {
   charClass,
   choice,
@@ -20,7 +21,6 @@ import { type Member, objectMembers } from './objectMembers.ts'
 import { References } from './references.ts'
 import {
   asSchema,
-  isObject,
   keywordsOfType,
   numberOf,
   type Schema,

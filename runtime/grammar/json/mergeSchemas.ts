@@ -1,9 +1,9 @@
 import type { JsonValue } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 import { GrammarError } from '../expr.ts'
 import {
   asSchema,
   deepEqual,
-  isObject,
   type Schema,
   type SchemaObject,
   schemaMapOf,

@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 import { GrammarError } from '../expr.ts'
-import { asSchema, isObject, type Schema } from './schemaTypes.ts'
+import { asSchema, type Schema } from './schemaTypes.ts'
 
 /** Finds what `$ref` names inside one document: JSON pointers, anchors, and ids. */
 export class References {

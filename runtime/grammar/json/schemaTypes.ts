@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 import { GrammarError } from '../expr.ts'
 
 /** A schema that is an object; `pattern` may have become a list by joining schemas. */
@@ -37,10 +38,6 @@ export function asSchema(value: JsonValue | undefined, path: string): Schema {
   if (typeof value === 'boolean') return value
   if (isObject(value)) return value
   throw new GrammarError(`${path} must be a schema: an object or a boolean`)
-}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const counts = new Set([

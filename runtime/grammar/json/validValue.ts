@@ -1,10 +1,10 @@
 import type { JsonValue } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 import { formatPatterns } from './formats.ts'
 import { patternOf, unnamed } from './mergeSchemas.ts'
 import {
   asSchema,
   deepEqual,
-  isObject,
   numberOf,
   type Schema,
   type SchemaObject,

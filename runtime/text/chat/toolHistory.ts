@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { ChatMessage, ToolDefinition } from '../../../edge/engine.ts'
+import { isObject } from '../../jsonObject.ts'
 
 /** What a template asks of calls in a conversation's history. */
 export interface ToolHistoryTraits {
@@ -63,15 +64,14 @@ export const CUSTOM_INPUT = 'input'
 function fitArguments(text: string, isCustom: boolean, traits: ToolHistoryTraits): string {
   if (isCustom) return JSON.stringify({ [CUSTOM_INPUT]: text })
   if (text.trim() === '') return '{}'
-  if (traits.textArguments || isObject(text)) return text
+  if (traits.textArguments || isJsonObject(text)) return text
   // The model failed to write JSON. That must not end the conversation.
   return JSON.stringify({ arguments: text })
 }
 
-function isObject(text: string): boolean {
+function isJsonObject(text: string): boolean {
   try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isObject(JSON.parse(text))
   } catch {
     return false
   }
