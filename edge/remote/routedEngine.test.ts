@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type Engine, EngineError, type EngineErrorData, type GenerateJob } from '../engine.ts'
 import { createScriptedEngine, type ScriptedOptions } from '../scripted/scriptedEngine.ts'
 import { affinityKey, rendezvousOrder } from './affinity.ts'
 import { RoutedEngine } from './routedEngine.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 const signal = new AbortController().signal
 const chat = (...contents: string[]): GenerateJob => ({
@@ -134,6 +138,32 @@ describe('failures', () => {
     await routed.checkHealth()
     for (let i = 0; i < 20; i++) await run(routed, chat(`question ${i}`))
     expect(asked).toBeGreaterThan(4)
+  })
+
+  test('an engine that is known to be silent keeps nobody from a job of another', async () => {
+    const { engines, routes } = cluster({}, { stepDelayMs: 1000 })
+    const [first, second] = engines
+    if (first === undefined || second === undefined) throw new Error('two were made')
+    const never = () => new Promise<never>(() => {})
+    const silent: Engine = {
+      ...first,
+      submit: never,
+      attach: never,
+      cancel: never,
+      health: () => Promise.reject(new EngineError(down)),
+    }
+    const attached = second.attach
+    second.attach = (...args) =>
+      args[0] === 'mine' ? second.submit(chat(), signal) : attached(...args)
+    const routed = new RoutedEngine([{ name: 'silent', engine: silent }, ...routes.slice(1)])
+    await routed.checkHealth()
+    // The next check takes two seconds to find it silent, and begins a second later.
+    vi.useFakeTimers({ toFake: ['performance'] }).advanceTimersByTime(5000)
+    await routed.submit({ ...chat('hi'), requestId: 'req' }, signal)
+    expect(await routed.attach('mine', -1, undefined, signal)).toMatchObject({
+      jobId: 'scripted-2',
+    })
+    expect(await routed.cancel('req', undefined)).toBe(true)
   })
 
   test('what becomes of an engine is told once each time, with the cause', async () => {

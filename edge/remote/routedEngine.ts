@@ -44,6 +44,8 @@ export interface EngineState {
 
 /** How long an engine that failed is left alone, unless a health check finds it well. */
 const REST_MS = 2000
+/** The same where the next check will tell: longer than that takes to begin, and to end for an engine that is silent. */
+const CHECKED_REST_MS = 10_000
 
 /** An engine may have this many times its share of the jobs before they go elsewhere (consistent hashing with bounded loads). */
 const LOAD_FACTOR = 1.25
@@ -91,7 +93,7 @@ export class RoutedEngine implements Engine {
     )
   }
 
-  /** Any engine may have the job: one after the other is asked. */
+  /** Any engine may have the job: one after the other is asked, those that are down last. */
   async attach(
     jobId: string,
     after: number,
@@ -99,7 +101,7 @@ export class RoutedEngine implements Engine {
     signal: AbortSignal,
   ): Promise<Accepted> {
     let refusal: EngineError | undefined
-    for (const { engine } of this.#routes) {
+    for (const { engine } of byHealth(this.#routes).flat()) {
       try {
         return await engine.attach(jobId, after, owner, signal)
       } catch (error) {
@@ -111,12 +113,19 @@ export class RoutedEngine implements Engine {
     throw refusal ?? noEngine()
   }
 
+  /** All are asked, since several may have jobs of the id; those that are down are waited for when no other had one. */
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
-    const asked = await Promise.allSettled(
-      this.#routes.map(({ engine }) => engine.cancel(id, owner)),
+    const asked = byHealth(this.#routes).map(routes =>
+      Promise.allSettled(routes.map(({ engine }) => engine.cancel(id, owner))),
     )
-    if (asked.some(answer => answer.status === 'fulfilled' && answer.value)) return true
-    for (const answer of asked) if (answer.status === 'rejected') throw answer.reason
+    let failure: PromiseRejectedResult | undefined
+    for (const answers of asked) {
+      for (const answer of await answers) {
+        if (answer.status === 'rejected') failure ??= answer
+        else if (answer.value) return true
+      }
+    }
+    if (failure !== undefined) throw failure.reason
     return false
   }
 
@@ -166,7 +175,7 @@ export class RoutedEngine implements Engine {
 
   /** The sum over all engines; ready when one of them is. */
   async health(): Promise<EngineHealth> {
-    const all = await this.#check()
+    const all = await this.#check(REST_MS)
     const known = all.filter(health => health !== undefined)
     const [first] = known
     if (first === undefined) {
@@ -193,10 +202,10 @@ export class RoutedEngine implements Engine {
 
   /** Asks every engine how it is; a host that can keep time calls this every second or so. */
   async checkHealth(): Promise<void> {
-    await this.#check()
+    await this.#check(CHECKED_REST_MS)
   }
 
-  #check(): Promise<(EngineHealth | undefined)[]> {
+  #check(restMs: number): Promise<(EngineHealth | undefined)[]> {
     return Promise.all(
       this.#routes.map(async route => {
         route.failure = undefined
@@ -205,7 +214,7 @@ export class RoutedEngine implements Engine {
           return undefined
         })
         route.usable = health?.ready === true
-        route.retryAtMs = performance.now() + REST_MS
+        route.retryAtMs = performance.now() + restMs
         this.#note(route, health ? (health.reason ?? 'ready') : describeFailure(route.failure))
         return health
       }),
@@ -238,10 +247,8 @@ export class RoutedEngine implements Engine {
     signal: AbortSignal | undefined,
     ask: (route: RouteState) => Promise<T>,
   ): Promise<T> {
-    const now = performance.now()
-    const [usable, down] = partition(order, route => route.usable || now >= route.retryAtMs)
     let best: EngineError | undefined
-    for (const route of [...usable, ...down]) {
+    for (const route of byHealth(order).flat()) {
       try {
         const answer = await ask(route)
         route.usable = true
@@ -258,6 +265,12 @@ export class RoutedEngine implements Engine {
     }
     throw best ?? noEngine()
   }
+}
+
+/** Those worth asking, and those that are down. */
+function byHealth(routes: RouteState[]): [usable: RouteState[], down: RouteState[]] {
+  const now = performance.now()
+  return partition(routes, route => route.usable || now >= route.retryAtMs)
 }
 
 /** On its own, so that what a running job keeps does not include the request for it. */
