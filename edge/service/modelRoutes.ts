@@ -1,9 +1,10 @@
 import type { Hono } from 'hono'
 import { z } from 'zod'
+import type { ClientEngine } from '../access/clientEngine.ts'
 import type { RouteDeps } from '../deps.ts'
 import type { ModelInfo } from '../engine.ts'
 import { readJsonObject } from '../http/requestBody.ts'
-import type { AppEnv, RequestScope } from '../http/requestScope.ts'
+import type { AppEnv } from '../http/requestScope.ts'
 import { resolveModel } from '../jobs/resolveModel.ts'
 import { translateErrors } from '../jobs/translateErrors.ts'
 import { field, parseFields } from '../schema.ts'
@@ -11,12 +12,12 @@ import { field, parseFields } from '../schema.ts'
 /** The body of POST /v1/models/unload, /reload and /status. */
 export const modelActionFields = z.object({ model_id: field.string() })
 
-type Action = (scope: RequestScope, model: string) => Promise<ModelInfo>
+type Action = (engine: ClientEngine, model: ModelInfo) => Promise<ModelInfo>
 
 const actions: Record<string, Action> = {
-  unload: ({ engine }, model) => engine.unload(model),
-  reload: ({ engine }, model) => engine.load(model),
-  status: async ({ engine }, model) => resolveModel(await engine.allowedModels(), model),
+  unload: (engine, { id }) => engine.unload(id),
+  reload: (engine, { id }) => engine.load(id),
+  status: async (_, model) => model,
 }
 
 /** Adds what frees a model's memory, loads it again and tells where it is. */
@@ -26,9 +27,10 @@ export function addModelRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): void {
       const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
       const { model_id } = parseFields(modelActionFields, body)
       const { scope } = c.var
+      const { engine } = scope
       const { id, status } = await translateErrors(
         () => 'model_id',
-        () => act(scope, model_id),
+        async () => act(engine, resolveModel(await engine.allowedModels(), model_id)),
       )
       scope.model = id
       return c.json({ model_id: id, status })

@@ -113,6 +113,22 @@ export const keyCases: HttpCase[] = [
     },
   },
   {
+    name: 'and none but their own',
+    scenario: scenario({ admin: true, models: [other.id] }, { models: [scriptedModel, other] }),
+    async run({ fetch }) {
+      for (const change of ['unload', 'reload', 'status']) {
+        const asked = (model_id: string) =>
+          fetch(`/v1/models/${change}`, ask('first-key', { model_id }))
+        expect((await asked(scriptedModel.id)).status).toBe(404)
+        const response = await asked('default')
+        expect([response.status, await response.json()]).toMatchObject([
+          200,
+          { model_id: other.id },
+        ])
+      }
+    },
+  },
+  {
     name: 'requests a minute',
     scenario: scenario({ requestsPerMinute: 2 }),
     async run({ fetch }) {
