@@ -113,25 +113,40 @@ async function benchThroughput(): Promise<void> {
   await stopHop(hop)
 }
 
-async function benchMemory(): Promise<void> {
-  const many = await startHop(false)
-  const warm = await connectClients(many.edge, 64)
-  await throughput(many.edge, warm, { steps: 1000 })
+/** Growth of a server's resident memory at the peak of 2,000 streams, for each, once it has served some others. */
+async function peakGrowth(server: ServerProcess): Promise<number> {
+  const warm = await connectClients(server, 64)
+  await throughput(server, warm, { steps: 1000 })
   for (const client of warm) client.close()
-  const { rssBytes } = await many.edge.usage()
-  const clients = await connectClients(many.edge, 2000)
-  const all = throughput(many.edge, clients, { steps: 40, stepMs: 200 })
-  const growth = (await peakRss(many.edge, all)) - rssBytes
+  const { rssBytes } = await server.usage()
+  const clients = await connectClients(server, 2000)
+  const all = throughput(server, clients, { steps: 40, stepMs: 200 })
+  const growth = (await peakRss(server, all)) - rssBytes
   for (const client of clients) client.close()
-  const held = await heldByStreams(many.edge, 2000)
-  await stopHop(many)
+  return growth / clients.length
+}
+
+async function benchMemory(): Promise<void> {
   const kb = (bytes: number) => `${(bytes / BYTES_PER_KB).toFixed(0)} kB`
   console.log('\n| memory | |')
   console.log('|---|---|')
+  const bare = await ServerProcess.start('bare')
   console.log(
-    `| 2,000 streams at once, all complete: edge | ${kb(growth / 2000)} a stream at the peak |`,
+    `| 2,000 streams at once, all complete: \`node:http\` alone | ${kb(await peakGrowth(bare))} a stream at the peak |`,
   )
-  console.log(`| the same, kept without garbage: heap and array buffers | ${kb(held)} a stream |`)
+  await bare.stop()
+  const inProcess = await ServerProcess.start('serve')
+  const relay = await ServerProcess.start('relay', `http://127.0.0.1:${inProcess.port}`)
+  console.log(
+    `| the same: and HTTP/2 to a server whose bytes it passes on | ${kb(await peakGrowth(relay))} |`,
+  )
+  await relay.stop()
+  await inProcess.stop()
+  const many = await startHop(false)
+  console.log(`| the same: edge | ${kb(await peakGrowth(many.edge))} |`)
+  const held = await heldByStreams(many.edge, 2000)
+  await stopHop(many)
+  console.log(`| the same, kept without garbage: heap and array buffers | ${kb(held)} |`)
   const stalls = await startHop(false)
   const cost = await stallCost(stalls.edge, stalls.container, { first: 200, counted: 800 })
   console.log(

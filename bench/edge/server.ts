@@ -1,10 +1,12 @@
-// A server of the bench in a process of its own: `server.ts serve`, `server.ts container [CERT KEY]`, or `server.ts edge URL [CA]`.
+// A server of the bench in a process of its own: `server.ts serve`, `server.ts container [CERT KEY]`, `server.ts edge URL [CA]`,
+// `server.ts bare`, or `server.ts relay URL`.
 // Sends its port to its parent, and what it has used whenever the parent asks.
 import { readFileSync } from 'node:fs'
 import { createContainerApp } from '../../runtime/container/containerApp.ts'
 import { listen } from '../../runtime/host/listen.ts'
 import { serveApp } from '../../runtime/host/serveApp.ts'
 import { serveEdge } from '../../runtime/host/serveEdge.ts'
+import { startBareServer, startRelay } from './floorServers.ts'
 import { createSyntheticEngine } from './syntheticEngine.ts'
 
 /** What a process has used so far. */
@@ -42,6 +44,8 @@ function start(): Promise<{ port: number }> {
     const ca = second === undefined ? {} : { ca: readFileSync(second, 'utf8') }
     return serveEdge({ ...common, upstreams: [first], ...ca })
   }
+  if (role === 'bare') return startBareServer()
+  if (role === 'relay') return startRelay(first)
   const app = createContainerApp(createSyntheticEngine(), {
     limits: { maxBodyBytes: common.maxBodyBytes },
     onInternalError: console.error,
