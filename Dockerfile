@@ -1,11 +1,13 @@
-# syntax=docker/dockerfile:1
 # One image for serve, container and edge: see docs/deploy.md. Each RUN is a script that works without Docker too, and
 # test/image/ follows this file step by step in a clean folder.
 
-FROM node:26.10.0-trixie-slim AS node
+# What compiles: CUDA 12.4 or newer, or a plain Ubuntu or Debian for CPUs only. NVIDIA removes the images of toolkits it no longer
+# supports. glibc 2.39 here, 2.41 in the stage that runs: what is built on the older one runs on the newer one.
+ARG BUILD_IMAGE=docker.io/nvidia/cuda:12.8.1-devel-ubuntu24.04
 
-# glibc 2.39 here, 2.41 in the stage that runs: what is built on the older one runs on the newer one.
-FROM nvidia/cuda:12.8.1-devel-ubuntu24.04 AS build
+FROM docker.io/library/node:26.10.0-trixie-slim AS node
+
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY scripts/image/packages.sh scripts/image/
 RUN ["scripts/image/packages.sh"]
@@ -22,7 +24,7 @@ COPY runtime runtime
 COPY scripts/image/layout.mjs scripts/image/healthcheck.mjs scripts/image/
 RUN ["scripts/image/layout.mjs", "/out"]
 
-FROM node:26.10.0-trixie-slim
+FROM docker.io/library/node:26.10.0-trixie-slim
 # The driver comes from the host, by way of the NVIDIA container toolkit. Models are kept in /data.
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \

@@ -34,11 +34,15 @@ test('what is copied is there, and let through by .dockerignore', () => {
   expect(ignore).toContain('*')
 })
 
+test('names images in full: podman knows no default registry', () => {
+  for (const { base } of stages) expect(base).toMatch(/^docker\.io\/\w+\/\w+:\d/)
+})
+
 test('the image runs the Node that the tests run, as nobody special', () => {
   const { version } = packageLock.packages['node_modules/node']
-  const bases = stages.map(({ base }) => base).filter(base => base.startsWith('node:'))
+  const bases = stages.map(({ base }) => base).filter(base => base.includes('/node:'))
   expect(bases.length).toBe(2)
-  for (const base of bases) expect(base).toContain(`node:${version}-`)
+  for (const base of bases) expect(base).toContain(`/node:${version}-`)
   const [user] = instructions(stages.at(-1), 'USER')
   expect(user?.args[0]).toMatch(/^[1-9]\d*:[1-9]\d*$/)
 })

@@ -25,10 +25,16 @@ export function readDockerfile(): Stage[] {
     .split('\n')
     .filter(line => line.trim() !== '')
   const stages: Stage[] = []
+  const defaults = new Map<string, string>() // of each ARG, as FROM has it: ${NAME}
   for (const line of lines) {
     const { name, flags, args } = parse(line)
-    if (name === 'FROM') stages.push({ base: args[0] ?? '', name: args[2], instructions: [] })
-    else stages.at(-1)?.instructions.push({ name, flags, args })
+    const [first = ''] = args
+    if (name === 'FROM') {
+      stages.push({ base: defaults.get(first) ?? first, name: args[2], instructions: [] })
+    } else if (name === 'ARG') {
+      const [key, value = ''] = first.split('=')
+      defaults.set(`\${${key}}`, value)
+    } else stages.at(-1)?.instructions.push({ name, flags, args })
   }
   return stages
 }
