@@ -1,5 +1,11 @@
 import { cpus } from 'node:os'
-import { type Engine, EngineError, type GenerateJob, type Usage } from '../../edge/engine.ts'
+import {
+  type Engine,
+  EngineError,
+  type GenerateJob,
+  type ModelInfo,
+  type Usage,
+} from '../../edge/engine.ts'
 import { runTurn } from './chatTurn.ts'
 import { findModel, loadEngine } from './loadEngine.ts'
 import { createLog } from './log.ts'
@@ -41,8 +47,8 @@ export async function bench(options: BenchOptions): Promise<number> {
   const settings = { ...options, maxSeqs, prefixCacheN: 0 }
   const engine = await loadEngine(model, settings, log, progress)
   try {
-    const { quantization, vocabSize } = engine.info
-    const rows = await measure(engine, vocabSize ?? 1, options, progress)
+    const { quantization } = engine.info
+    const rows = await measure(engine, engine.info, options, progress)
     const { isa, threads } = engine.report.native
     const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown', isa, threads }
     const report = { model: model.id, quantization: quantization ?? 'unknown', ...machine }
@@ -57,11 +63,15 @@ export async function bench(options: BenchOptions): Promise<number> {
   }
 }
 
-async function measure(
+/** @throws EngineError before anything is measured, when one of the runs does not fit into the context */
+export async function measure(
   engine: Pick<Engine, 'submit'>,
-  vocabSize: number,
-  options: BenchOptions,
-  progress: Progress,
+  { vocabSize, maxModelLen }: Pick<ModelInfo, 'vocabSize' | 'maxModelLen'>,
+  options: Pick<
+    BenchOptions,
+    'promptLen' | 'depth' | 'concurrency' | 'genLen' | 'iterations' | 'warmup'
+  >,
+  progress: Pick<Progress, 'update'>,
 ): Promise<BenchRow[]> {
   const { promptLen, depth, concurrency, genLen } = options
   const prefills = promptLen
@@ -79,10 +89,15 @@ async function measure(
     }))
   const rows: BenchRow[] = []
   const tests = [...prefills, ...decodes]
+  for (const { promptTokens, genTokens } of tests) {
+    if (promptTokens + genTokens + 1 <= (maxModelLen ?? Infinity)) continue
+    const message = `a run of ${promptTokens} + ${genTokens + 1} tokens does not fit into the context of ${maxModelLen} (see --pa-context-len)`
+    throw new EngineError({ kind: 'context_length', message })
+  }
   for (const { test, promptTokens, genTokens, streams } of tests) {
     progress.update('Measuring', rows.length, tests.length, 'items')
     const jobs = Array.from({ length: streams }, (_, i) =>
-      job(promptTokens, genTokens + 1, vocabSize, i),
+      job(promptTokens, genTokens + 1, vocabSize ?? 1, i),
     )
     const speeds: number[] = []
     const latencies: number[] = []
@@ -119,12 +134,9 @@ async function measured(engine: Pick<Engine, 'submit'>, job: GenerateJob): Promi
   const { usage } = await runTurn(engine, job, new AbortController().signal)
   if (usage === undefined) throw new Error('the engine ended a benchmark run without usage')
   if (usage.completionTokens !== job.maxTokens) {
-    throw new EngineError({
-      kind: 'context_length',
-      message:
-        `a run of ${usage.promptTokens} + ${job.maxTokens} tokens ended after ${usage.completionTokens}: ` +
-        'it does not fit into the context (see --pa-context-len)',
-    })
+    throw new Error(
+      `a benchmark run ended after ${usage.completionTokens} of ${job.maxTokens} tokens`,
+    )
   }
   return usage
 }

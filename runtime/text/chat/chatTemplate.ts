@@ -18,7 +18,13 @@ import {
   type ToolHistoryTraits,
   toolHistoryTraits,
 } from './toolHistory.ts'
-import { concernsTools, describeTools, toTextTurns } from './toolTurns.ts'
+import {
+  concernsTools,
+  describeTools,
+  putOnSystemTurn,
+  toTextCalls,
+  toTextTurns,
+} from './toolTurns.ts'
 import { type TurnTraits, turnTraits } from './turnTraits.ts'
 
 export interface SpecialTokenTexts {
@@ -89,11 +95,17 @@ export class ChatTemplate {
     const tools = functionTools(prompt.tools ?? [])
     const needsTools = tools.length > 0 || history.some(concernsTools)
     const described = needsTools ? this.describedCalls : undefined
-    const turns = described ? this.#describe(history, tools, described.written) : history
+    const onSystemTurn = needsTools ? this.#callsBesideSystemTools : undefined
+    const turns = described
+      ? this.#describe(history, tools, described.written)
+      : onSystemTurn
+        ? toTextCalls(history, onSystemTurn.written)
+        : history
+    const shown = toTemplateMessages(toTemplateTurns(turns, traits), () => traits.calls)
     return this.renderVariables({
       ...conversation(
-        toTemplateMessages(toTemplateTurns(turns, traits), () => traits.calls),
-        described ? [] : this.#wholeTools(tools),
+        onSystemTurn ? putOnSystemTurn(shown, tools) : shown,
+        described || onSystemTurn ? [] : this.#wholeTools(tools),
         addGenerationPrompt,
       ),
       ...reasoningVariables(prompt.reasoning),
@@ -115,9 +127,19 @@ export class ChatTemplate {
    * by trial. It is the template's own if that writes calls, else Hermes, which models have seen most.
    */
   get describedCalls(): ToolCallFormat | undefined {
-    if (this.#turnTraits.tools) return undefined
-    const own = this.#turnTraits.calls.shown ? detectCalls(templateTexts(this.#source)) : undefined
-    return own?.written.arguments === 'json' ? own : hermes
+    if (this.#turnTraits.tools || this.#callsBesideSystemTools) return undefined
+    return (this.#turnTraits.calls.shown ? this.#ownCalls : undefined) ?? hermes
+  }
+
+  /** The format of calls in a template that shows tools on the system turn and calls not at all; undefined for others. */
+  get #callsBesideSystemTools(): ToolCallFormat | undefined {
+    const { tools, systemTools, calls } = this.#turnTraits
+    return !tools && systemTools && !calls.shown ? this.#ownCalls : undefined
+  }
+
+  get #ownCalls(): ToolCallFormat | undefined {
+    const own = detectCalls(templateTexts(this.#source))
+    return own?.written.arguments === 'json' ? own : undefined
   }
 
   #describe(history: ChatMessage[], tools: FunctionTool[], written: WrittenCalls): ChatMessage[] {

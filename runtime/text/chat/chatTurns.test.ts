@@ -10,6 +10,7 @@ const everything: TurnTraits = {
   lateSystemTurn: true,
   severalUserTurns: true,
   tools: true,
+  systemTools: true,
   bareTools: true,
   calls: { shown: true, argumentText: false, nullContent: false, apart: false },
 }

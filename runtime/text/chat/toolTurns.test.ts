@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage, FunctionTool } from '../../../edge/engine.ts'
+import { detectFormat } from '../../parse/detectFormat.ts'
 import { ChatTemplate } from './chatTemplate.ts'
 
 const chatml =
@@ -120,5 +121,36 @@ Weather?<|im_end|>
 
   test('conversations without tools are as they were', () => {
     expect(render(strict, [question], [])).toBe('<user>Weather?')
+  })
+})
+
+describe('a template that reads tools from the system turn, as that of Phi-4-mini', () => {
+  const phi =
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% if m.role == 'system' and m.tools %}{{ '<|tool|>' + m.tools + '<|/tool|>' }}{% endif %}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+  const list =
+    '[{"name":"weather","description":"Tells it.","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}]'
+
+  test('is shown them there, and its own format of calls is read', () => {
+    expect(new ChatTemplate(phi, {}).describedCalls).toBeUndefined()
+    expect(detectFormat([phi]).calls?.name).toBe('phi')
+    const system = { role: 'system', content: 'Be brief.' }
+    expect(render(phi, [system, question])).toBe(
+      `<|system|>Be brief.<|tool|>${list}<|/tool|><|end|><|user|>Weather?<|end|><|assistant|>`,
+    )
+    expect(render(phi, [question])).toBe(
+      `<|system|><|tool|>${list}<|/tool|><|end|><|user|>Weather?<|end|><|assistant|>`,
+    )
+  })
+
+  test('is shown earlier calls as text in that format, and results in its own way', () => {
+    const calls =
+      '<|tool_call|>[{"name": "weather", "arguments": {"city": "A"}}, {"name": "weather", "arguments": {"city": "B"}}]<|/tool_call|>'
+    expect(render(phi, [question, { ...call, content: null }, ...results], [])).toBe(
+      `<|user|>Weather?<|end|><|assistant|>${calls}<|end|><|tool|>sun<|end|><|tool|>rain<|end|><|assistant|>`,
+    )
+  })
+
+  test('is as it was without tools', () => {
+    expect(render(phi, [question], [])).toBe('<|user|>Weather?<|end|><|assistant|>')
   })
 })

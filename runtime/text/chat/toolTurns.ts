@@ -1,4 +1,4 @@
-import type { ChatMessage, FunctionTool } from '../../../edge/engine.ts'
+import type { ChatMessage, FunctionTool, JsonObject } from '../../../edge/engine.ts'
 import type { WrittenCalls } from '../../parse/toolCallFormats.ts'
 import { mergeInto } from './chatTurns.ts'
 
@@ -11,6 +11,21 @@ export function toTextTurns(messages: ChatMessage[], calls: WrittenCalls): ChatM
   return messages.map(message =>
     isResult(message) ? resultTurn(message) : callTurn(message, calls),
   )
+}
+
+/** Calls as text of assistant turns, and their results as they are. */
+export function toTextCalls(messages: ChatMessage[], calls: WrittenCalls): ChatMessage[] {
+  return messages.map(message => callTurn(message, calls))
+}
+
+/** Puts the tools where templates read them that look for them on the system turn: as the text of a JSON list. */
+export function putOnSystemTurn(turns: JsonObject[], tools: FunctionTool[]): JsonObject[] {
+  if (tools.length === 0) return turns
+  const text = JSON.stringify(tools.map(({ function: { strict: _, ...named } }) => named))
+  const [first, ...rest] = turns
+  return first?.role === 'system'
+    ? [{ ...first, tools: text }, ...rest]
+    : [{ role: 'system', content: '', tools: text }, ...turns]
 }
 
 /** Tells of the tools, and how to call them, in the system turn. */

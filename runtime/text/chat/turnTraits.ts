@@ -15,6 +15,8 @@ export interface TurnTraits {
   severalUserTurns: boolean
   /** It shows the tools there are. */
   tools: boolean
+  /** It shows text that a system turn has as its `tools` (Phi-4-mini). */
+  systemTools: boolean
   /** It shows tools that have a name and nothing more. */
   bareTools: boolean
   calls: CallTraits
@@ -65,6 +67,9 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
       trialTools() === undefined ||
       attempt(() => render([ask], [TOOL]))?.includes(TOOL_NAME) === true,
   )
+  const systemTools = once(
+    () => attempt(() => render([{ ...one, tools: TOOL_NAME }, ask]))?.includes(TOOL_NAME) === true,
+  )
   const bareTools = once(
     () => trialTools() === undefined || attempt(() => render([ask], [BARE_TOOL])) !== undefined,
   )
@@ -85,6 +90,9 @@ export function turnTraits(texts: string[], render: Render): TurnTraits {
     },
     get tools() {
       return tools()
+    },
+    get systemTools() {
+      return systemTools()
     },
     get bareTools() {
       return bareTools()
