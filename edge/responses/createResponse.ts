@@ -106,7 +106,7 @@ export async function readRequest(
   const { input, head, leftTools } = request
   const messages = await conversation(
     { input, previousId: head.previous_response_id, instructions: head.instructions },
-    { store, owner: scope.engine.owner },
+    { store, owner: scope.engine.owner, maxBytes: limits.maxBodyBytes },
   )
   scope.warnOfToolsLeft(leftTools)
   return { request, prompt: { ...request.prompt, messages } }

@@ -30,8 +30,9 @@ export function toMessages(items: PlacedItem[]): ChatMessage[] {
     if (item === undefined) continue
     const call = callOf(item)
     if (call !== undefined) {
-      const { toolCalls = [] } = assistant(() => true)
-      assistant(() => true).toolCalls = [...toolCalls, call]
+      const begun = assistant(() => true)
+      begun.toolCalls ??= []
+      begun.toolCalls.push(call)
     } else if (item.type === 'reasoning') {
       const text = reasoningText(item)
       const begun = assistant(({ content, toolCalls }) => content === null && !toolCalls)
