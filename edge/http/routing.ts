@@ -1,6 +1,5 @@
-import type { Hono } from 'hono'
+import type { Env, Hono } from 'hono'
 import { ApiError } from '../errors.ts'
-import type { AppEnv } from './requestScope.ts'
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE']
 
@@ -19,7 +18,11 @@ export function routePath(path: string): string {
 }
 
 /** A path that is written out in one route is no parameter of another, whatever their methods: `/models/unload` is no model. */
-export function routeOf({ routes, router }: Hono<AppEnv>, method: string, path: string): Route {
+export function routeOf<E extends Env>(
+  { routes, router }: Hono<E>,
+  method: string,
+  path: string,
+): Route {
   const fixed = routes.filter(route => route.path === path && METHODS.includes(route.method))
   const taking =
     fixed.length > 0
