@@ -26,8 +26,6 @@ export class Job {
   readonly choices = new Map<Sequence, Choice>()
   /** Called once, when nothing more will come. */
   onEnd: () => void = () => {}
-  /** When the reader began to lag, -1 while it does not. */
-  stalledSinceMs = -1
   #numUnfinished = 0
   #firstTokenMs = -1
   #lastProgress = ''

@@ -1,4 +1,4 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import {
   type Accepted,
   type DetokenizeJob,
@@ -18,8 +18,9 @@ import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel } from '../native.ts'
 import type { KvBudget } from '../scheduler/kvBudget.ts'
 import { Scheduler, type SchedulerOptions } from '../scheduler/scheduler.ts'
-import type { Sequence, SequenceOptions } from '../scheduler/sequence.ts'
+import type { Sequence } from '../scheduler/sequence.ts'
 import type { StepPlan } from '../scheduler/stepPlan.ts'
+import { choiceOptions, type ModelChoices } from './choiceOptions.ts'
 import { EngineService, type EngineStats } from './engineService.ts'
 import type { EngineText } from './engineText.ts'
 import { EventQueue } from './eventQueue.ts'
@@ -30,7 +31,7 @@ import { type HeldTo, OutputConstraints } from './output/outputConstraints.ts'
 import { checkTools, jobReading, type OutputReading } from './output/outputReading.ts'
 import { unscoredToken } from './output/tokenLogprob.ts'
 import { PromptEncoder } from './promptEncoder.ts'
-import { slotOptions } from './slotOptions.ts'
+import { StalledReaders } from './stalledReaders.ts'
 import { StepLogprobs } from './stepLogprobs.ts'
 import { StepLoop } from './stepLoop.ts'
 import { validateJob } from './validateJob.ts'
@@ -81,17 +82,19 @@ export class LocalEngine implements ManagedEngine {
   readonly #jobs = new Set<Job>()
   readonly #jobOf = new Map<Sequence, Job>()
   readonly #steps: StepLoop
-  readonly #stopIds: ReadonlySet<number>
+  readonly #stalled: StalledReaders
+  readonly #model: ModelChoices
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
-  #stallTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
 
   constructor(options: LocalEngineOptions, text: EngineText, native: NativeModel) {
     this.#options = options
     this.#text = text
     this.#native = native
-    this.#stopIds = new Set([...options.generation.eosTokenIds, ...options.reading.endIds])
-    const [endOfText] = options.generation.eosTokenIds
+    const { generation, info } = options
+    const stopIds = new Set([...generation.eosTokenIds, ...options.reading.endIds])
+    this.#model = { generation, stopIds, maxModelLen: info.maxModelLen, seed: options.seed }
+    const [endOfText] = generation.eosTokenIds
     this.#prompts = new PromptEncoder(text, options.info, endOfText)
     this.#scheduler = new Scheduler(options.scheduler, native)
     this.#service = new EngineService(options.info, this.#scheduler, options.scheduler.maxSequences)
@@ -99,9 +102,11 @@ export class LocalEngine implements ManagedEngine {
     const { depth = 2, jumpAhead = true } = options
     this.#constraints = new OutputConstraints(text, options.reading, {
       vocabSize,
-      stopIds: this.#stopIds,
+      stopIds,
       jumpAhead,
     })
+    const { stallMs = defaultStallMs } = options
+    this.#stalled = new StalledReaders(stallMs, job => this.#giveUp(job, stallMs))
     this.#steps = new StepLoop(
       native,
       this.#scheduler,
@@ -211,7 +216,7 @@ export class LocalEngine implements ManagedEngine {
   async dispose(): Promise<void> {
     const error = this.#service.dispose()
     if (error === undefined) return
-    clearTimeout(this.#stallTimer)
+    this.#stalled.close()
     clearTimeout(this.#idleTimer)
     this.#endAll(error)
     await Promise.all([this.#native.dispose(), this.#text.close(), this.#constraints.close()])
@@ -242,7 +247,7 @@ export class LocalEngine implements ManagedEngine {
     let cachedTokens = 0
     let queuePosition = 0
     for (const [p, prompt] of prompts.entries()) {
-      const choices = this.#choices(job, prompt, held)
+      const choices = choiceOptions(job, prompt, held, this.#model)
       // After a prompt of nothing but control tokens the output begins a text, and its first space may not count.
       const continuation = prompt.some(id => !this.#text.isSpecial(id))
       const tail = reading ? this.#tailOf(prompt) : ''
@@ -288,35 +293,6 @@ export class LocalEngine implements ManagedEngine {
     return Array.from(prompt.subarray(-tailTokens), id => detokenizer.push(id)).join('')
   }
 
-  #choices(
-    job: GenerateJob,
-    prompt: Int32Array,
-    { constrain, banned, breakers }: HeldTo,
-  ): SequenceOptions[] {
-    const { generation, info } = this.#options
-    const { maxModelLen } = info
-    const seed = job.sampling.seed ?? this.#options.seed ?? randomInt(2 ** 48 - 1)
-    const top = job.logprobs?.top ?? 0
-    const slot = slotOptions(job.sampling, generation, {
-      seed,
-      topLogprobs: top,
-      history: prompt,
-      banned,
-      breakers,
-    })
-    return Array.from({ length: job.n }, (_, choice) => ({
-      prompt,
-      maxLength: Math.min(maxModelLen, prompt.length + (job.maxTokens ?? maxModelLen)),
-      stopIds: job.ignoreEos ? noIds : this.#stopIds,
-      slot: { ...slot, choice },
-      ...(job.promptLogprobs && { promptLogprobs: top }),
-      ...(job.logprobs && { logprobs: top }),
-      ...(constrain && { constraint: constrain() }),
-      cacheSalt: job.cacheSalt ?? '',
-      ...(job.owner !== undefined && { owner: job.owner }),
-    }))
-  }
-
   #kick(): void {
     if (!this.#service.isAlive) return
     clearTimeout(this.#idleTimer)
@@ -358,38 +334,22 @@ export class LocalEngine implements ManagedEngine {
       if (first !== undefined) job.pushProgress(this.#scheduler.queuePosition(first))
     }
     job.queue.flush()
-    if (job.queue.isFull && job.stalledSinceMs < 0) {
-      job.stalledSinceMs = now
+    if (job.queue.isFull && !this.#stalled.has(job)) {
       for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, true)
-      this.#watchStalled()
+      this.#stalled.add(job, now)
     }
   }
 
   #resume(job: Job): void {
-    if (job.stalledSinceMs < 0) return
-    job.stalledSinceMs = -1
+    if (!this.#stalled.delete(job)) return
     for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, false)
     this.#kick()
   }
 
-  /** Drops jobs whose readers have lagged too long; looks again while any lags. */
-  #watchStalled(): void {
-    const { stallMs = defaultStallMs } = this.#options
-    this.#stallTimer ??= setTimeout(() => {
-      this.#stallTimer = undefined
-      const now = performance.now()
-      let anyStalled = false
-      for (const job of this.#jobs) {
-        if (job.stalledSinceMs < 0) continue
-        if (now - job.stalledSinceMs < stallMs) anyStalled = true
-        else {
-          const message = `The reader took nothing for ${Math.round(stallMs / 1000)} s.`
-          this.#endWithError(job, { kind: 'timeout', message })
-        }
-      }
-      if (anyStalled) this.#watchStalled()
-      this.#notifyIdle()
-    }, stallMs / 4).unref()
+  #giveUp(job: Job, stallMs: number): void {
+    const message = `The reader took nothing for ${Math.round(stallMs / 1000)} s.`
+    this.#endWithError(job, { kind: 'timeout', message })
+    this.#notifyIdle()
   }
 
   #abort(job: Job): void {
@@ -410,6 +370,7 @@ export class LocalEngine implements ManagedEngine {
 
   #forget(job: Job): void {
     this.#jobs.delete(job)
+    this.#stalled.delete(job)
     job.onEnd()
     for (const sequence of job.sequences) {
       this.#jobOf.delete(sequence)
@@ -444,5 +405,4 @@ export class LocalEngine implements ManagedEngine {
   }
 }
 
-const noIds: ReadonlySet<number> = new Set()
 const noTokens = new Int32Array(0)

@@ -1,7 +1,8 @@
 import type { JsonValue } from '../../../edge/engine.ts'
 import { isObject } from '../../jsonObject.ts'
 import { GrammarError } from '../expr.ts'
-import { asSchema, type Schema } from './schemaTypes.ts'
+import { mergeSchemas } from './mergeSchemas.ts'
+import { asSchema, maxDepth, type Schema, schemasOf } from './schemaTypes.ts'
 
 /** Finds what `$ref` names inside one document: JSON pointers, anchors, and ids. */
 export class References {
@@ -31,8 +32,32 @@ export class References {
     return asSchema(at, ref)
   }
 
+  /** The same, through references to references. */
+  target(ref: string, depth = 0): Schema {
+    if (depth > maxDepth) throw new GrammarError(`$ref "${ref}" refers to itself`)
+    const schema = this.resolve(ref)
+    const isOnlyRef =
+      isObject(schema) && typeof schema.$ref === 'string' && Object.keys(schema).length === 1
+    return isOnlyRef && typeof schema.$ref === 'string'
+      ? this.target(schema.$ref, depth + 1)
+      : schema
+  }
+
+  /** A schema without a reference at its top, and without `allOf`. @param path for errors */
+  flat(schema: Schema, path: string, depth = 0): Schema {
+    if (depth > maxDepth) throw new GrammarError(`${path} refers to itself`)
+    if (!isObject(schema)) return schema
+    const { $ref, allOf, ...rest } = schema
+    let flat: Schema = rest
+    if (typeof $ref === 'string')
+      flat = mergeSchemas(this.flat(this.target($ref), path, depth + 1), flat, path)
+    for (const part of schemasOf(allOf, path))
+      flat = mergeSchemas(flat, this.flat(part, path, depth + 1), path)
+    return flat
+  }
+
   #collect(value: JsonValue | undefined, depth: number): void {
-    if (typeof value !== 'object' || value === null || depth > 200) return
+    if (typeof value !== 'object' || value === null || depth > maxDepth) return
     if (!Array.isArray(value)) {
       if (typeof value.$id === 'string') this.#named.set(value.$id.replace(/#$/, ''), value)
       if (typeof value.$anchor === 'string') this.#named.set(`#${value.$anchor}`, value)

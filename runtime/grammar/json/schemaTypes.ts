@@ -34,6 +34,9 @@ export const keywordsOfType: Record<'number' | 'string' | 'array' | 'object', re
 }
 
 /** @throws GrammarError for what is no schema */
+/** Schemas nested deeper than this are refused. */
+export const maxDepth = 200
+
 export function asSchema(value: JsonValue | undefined, path: string): Schema {
   if (typeof value === 'boolean') return value
   if (isObject(value)) return value
@@ -113,4 +116,37 @@ export function deepEqual(a: JsonValue | undefined, b: JsonValue | undefined): b
 /** The error for what a grammar cannot say. @param what the keyword, by its path in the schema */
 export function unenforceable(what: string): GrammarError {
   return new GrammarError(`the keyword ${what} cannot be enforced`)
+}
+
+/** Keywords that say what a grammar cannot, or only with an effort nobody has asked for yet. */
+export const unsupportedKeywords = [
+  'not',
+  'if',
+  'contains',
+  'minContains',
+  'dependentRequired',
+  'dependentSchemas',
+  'dependencies',
+  '$dynamicRef',
+  '$recursiveRef',
+]
+
+const constraining = new Set([
+  'type',
+  'enum',
+  'const',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  '$ref',
+  'uniqueItems',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+  ...unsupportedKeywords,
+  ...Object.values(keywordsOfType).flat(),
+])
+
+/** Whether a schema says anything beyond notes for readers. */
+export function constrains(schema: SchemaObject): boolean {
+  return Object.keys(schema).some(key => constraining.has(key))
 }

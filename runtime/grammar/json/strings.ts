@@ -2,6 +2,8 @@ import { charClass, choice, type Expr, intersection, repeat, seq, text } from '.
 import { parseRegex } from '../regexSyntax.ts'
 import { intersectRegular } from '../regularLanguage.ts'
 import { formatPatterns } from './formats.ts'
+import { patternOf } from './mergeSchemas.ts'
+import { numberOf, type SchemaObject, stringsOf } from './schemaTypes.ts'
 import type { ValueSyntax } from './syntax.ts'
 
 export interface StringRules {
@@ -119,5 +121,19 @@ function lengths(expr: Expr): [number, number] {
     }
     default:
       return [1, 1]
+  }
+}
+
+/** What a schema of strings asks for. @param path for errors */
+export function stringRules(schema: SchemaObject, path: string): StringRules {
+  const minLength = numberOf(schema, 'minLength', path)
+  const maxLength = numberOf(schema, 'maxLength', path)
+  for (const pattern of stringsOf(schema.pattern, `${path}/pattern`))
+    patternOf(pattern, `${path}/pattern`)
+  return {
+    patterns: stringsOf(schema.pattern, `${path}/pattern`),
+    ...(typeof schema.format === 'string' && { format: schema.format }),
+    ...(minLength !== undefined && { minLength }),
+    ...(maxLength !== undefined && { maxLength }),
   }
 }
