@@ -1,106 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import type { EngineError, GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
+import type { EngineError, GenerateEvent, GenerateJob } from '../../edge/engine.ts'
+import { collectEvents } from '../../test/support/fakeEngine.ts'
 import {
-  collectEvents,
-  fakeEngine,
-  fakeGroups,
-  fakeMaxModelLen,
-  fakeText,
-} from '../../test/support/fakeEngine.ts'
-import { fakeVocabSize, generateAlone } from '../../test/support/fakeModel.ts'
-import { ChatTemplateError } from '../text/chat/chatTemplateError.ts'
+  baseJob,
+  expectIdle,
+  logprobsOf,
+  neverAborted,
+  pieces,
+  promptIds,
+  readAll,
+  refusal,
+  setUp,
+  textAlone,
+  textOf,
+  tokensAlone,
+} from '../../test/support/wordEngine.ts'
 import { detokenize } from '../text/tokenizer/detokenizer.ts'
-import { pieceBytes, TokenPiecesBuilder, tokenFlag } from '../text/tokenizer/tokenPieces.ts'
-import type { LocalEngine } from './localEngine.ts'
-import { slotOptions } from './slotOptions.ts'
-
-/** A token of the tokenizer that the model has no row for. */
-const unknownId = fakeVocabSize
-const neverAborted = new AbortController().signal
-
-/** Token 0 ends the text, 1-37 are short words, 38 and 39 the halves of a two-byte character. */
-const pieces = (() => {
-  const builder = new TokenPiecesBuilder(fakeVocabSize)
-  builder.addText('</s>', tokenFlag.special)
-  for (let id = 1; id < 38; id++) builder.addText(`${String.fromCharCode(96 + (id % 26))}${id} `, 0)
-  builder.addBytes(Uint8Array.of(0xc3), 0)
-  builder.addBytes(Uint8Array.of(0xa9), 0)
-  return builder.build('keep')
-})()
-
-const text = fakeText(pieces, prompt => {
-  const whole =
-    prompt.kind === 'text'
-      ? prompt.text
-      : prompt.messages.map(m => (typeof m.content === 'string' ? m.content : '')).join('\n')
-  if (whole.includes('REFUSE')) throw new ChatTemplateError('the template says no')
-  if (whole.includes('IMAGE')) return Int32Array.of(1, unknownId)
-  return promptIds(whole)
-})
-
-function promptIds(prompt: string): Int32Array {
-  return Int32Array.from(prompt, char => 1 + (char.charCodeAt(0) % 37))
-}
-
-const setUp = (change: Parameters<typeof fakeEngine>[1] = {}) => fakeEngine(text, change)
-
-const baseJob: GenerateJob = {
-  model: 'default',
-  prompt: { kind: 'text', prompts: ['a prompt'] },
-  n: 1,
-  maxTokens: 20,
-  sampling: { seed: 7 },
-  stop: [],
-}
-
-function tokensAlone(job: GenerateJob, prompt: string, choice = 0): number[] {
-  const ids = promptIds(prompt)
-  const slot = slotOptions(
-    job.sampling,
-    { eosTokenIds: [] },
-    { seed: job.sampling.seed ?? 0, topLogprobs: 0, history: ids },
-  )
-  return generateAlone(fakeGroups, {
-    prompt: ids,
-    maxLength: Math.min(fakeMaxModelLen, ids.length + (job.maxTokens ?? fakeMaxModelLen)),
-    stopIds: new Set(job.ignoreEos ? [] : [0]),
-    slot: { ...slot, choice },
-  })
-}
-
-function textAlone(job: GenerateJob, prompt: string, choice = 0): string {
-  return detokenize(pieces, tokensAlone(job, prompt, choice), { skipSpecialTokens: true })
-}
-
-function textOf(events: GenerateEvent[], index = 0): string {
-  return events.map(e => (e.kind === 'text' && e.index === index ? e.text : '')).join('')
-}
-
-function logprobsOf(events: GenerateEvent[], index = 0): TokenLogprob[] {
-  return events.flatMap(e => (e.kind === 'text' && e.index === index ? (e.logprobs ?? []) : []))
-}
-
-async function readAll(events: AsyncIterable<GenerateEvent[]>): Promise<GenerateEvent[][]> {
-  const items: GenerateEvent[][] = []
-  for await (const item of events) items.push(item)
-  return items
-}
-
-async function refusal(submitted: Promise<unknown>): Promise<EngineError> {
-  return submitted.then(
-    () => {
-      throw new Error('the job was accepted')
-    },
-    error => error,
-  )
-}
-
-async function expectIdle(engine: LocalEngine): Promise<void> {
-  await engine.drain(1000)
-  await new Promise(resolve => setTimeout(resolve, 20))
-  engine.checkInvariants()
-  expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
-}
+import { pieceBytes } from '../text/tokenizer/tokenPieces.ts'
 
 describe('LocalEngine', () => {
   it.each([1, 2] as const)(
@@ -365,109 +281,6 @@ describe('LocalEngine', () => {
     abort.abort(reason)
     expect(await refusal(submitted)).toBe(reason)
     await expectIdle(engine)
-  })
-
-  it('frees the pages of a job whose reader leaves', async () => {
-    const { engine } = setUp()
-    const { events } = await engine.submit({ ...baseJob, ignoreEos: true }, neverAborted)
-    for await (const _ of events) break
-    await expectIdle(engine)
-  })
-
-  it('pauses a job whose reader lags, and goes on when it reads', async () => {
-    const { engine } = setUp()
-    const job: GenerateJob = {
-      ...baseJob,
-      n: 8,
-      maxTokens: 100,
-      ignoreEos: true,
-      prompt: { kind: 'text', prompts: ['slow'] },
-    }
-    const { events } = await engine.submit(job, neverAborted)
-    await new Promise(resolve => setTimeout(resolve, 200))
-    const stalledAt = engine.stats().generatedTokens
-    expect(stalledAt).toBeLessThan(400)
-    const other = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['other'] } }
-    expect(textOf(await collectEvents(engine, other))).toBe(textAlone(other, 'other'))
-    const all = (await readAll(events)).flat()
-    for (let c = 0; c < 8; c++) expect(textOf(all, c)).toBe(textAlone(job, 'slow', c))
-    await expectIdle(engine)
-  })
-
-  it('drops a job whose reader takes nothing for long', async () => {
-    const { engine } = setUp({ stallMs: 40 })
-    const job: GenerateJob = { ...baseJob, n: 8, maxTokens: 100, ignoreEos: true }
-    const { events } = await engine.submit(job, neverAborted)
-    await new Promise(resolve => setTimeout(resolve, 400))
-    expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
-    const all = (await readAll(events)).flat()
-    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'timeout' } })
-  })
-
-  it('ends jobs with an error when their slots cannot be opened', async () => {
-    const { engine, native } = setUp()
-    native.openSlot = () => {
-      throw new Error('bias for token 1000000')
-    }
-    const { events } = await engine.submit(baseJob, neverAborted)
-    const all = (await readAll(events)).flat()
-    expect(all.at(-1)).toMatchObject({
-      kind: 'error',
-      error: { kind: 'internal', message: expect.stringContaining('bias for token') },
-    })
-    await engine.dispose()
-  })
-
-  it('ends running jobs with an error when a step fails, and takes no more', async () => {
-    const { engine, native } = setUp()
-    native.beforeForward = () => {
-      if (native.numForwards >= 5) throw new Error('op 3 broke')
-    }
-    const all = await collectEvents(engine, { ...baseJob, ignoreEos: true })
-    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
-    expect(await engine.health()).toMatchObject({ ready: false, reason: 'failed' })
-    expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({
-      kind: 'unavailable',
-      message: expect.stringContaining('op 3 broke'),
-    })
-    expect((await engine.models())[0]?.status).toBe('failed')
-  })
-
-  it('ends a job whose logits are not numbers, and serves the others', async () => {
-    const { engine, native } = setUp()
-    const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
-    const third = tokensAlone(job, 'a prompt')[2]
-    native.replaceToken = token => (token === third ? -1 : token)
-    const all = await collectEvents(engine, job)
-    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
-    expect(await engine.health()).toMatchObject({ ready: true })
-    await expectIdle(engine)
-  })
-
-  it('finishes what it accepted when draining, and refuses the rest', async () => {
-    const { engine } = setUp()
-    const accepted = await engine.submit(baseJob, neverAborted)
-    const drained = engine.drain(10_000)
-    expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({ kind: 'draining' })
-    expect(await engine.health()).toMatchObject({ ready: false, reason: 'draining' })
-    const all = (await readAll(accepted.events)).flat()
-    expect(textOf(all)).toBe(textAlone(baseJob, 'a prompt'))
-    await drained
-    await engine.dispose()
-  })
-
-  it('ends jobs that outlast the drain, or the engine', async () => {
-    const { engine } = setUp()
-    const job = { ...baseJob, maxTokens: 100, ignoreEos: true }
-    const first = collectEvents(engine, job)
-    await new Promise(resolve => setImmediate(resolve))
-    await engine.drain(1)
-    expect((await first).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'draining' } })
-    const other = setUp()
-    const second = collectEvents(other.engine, job)
-    await new Promise(resolve => setImmediate(resolve))
-    await other.engine.dispose()
-    expect((await second).at(-1)).toMatchObject({ kind: 'error', error: { kind: 'unavailable' } })
   })
 
   it('tokenizes and detokenizes', async () => {
