@@ -46,7 +46,26 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
     factory: clientOrigin => new Client(clientOrigin, clientOptions),
   })
   return {
-    fetch: (target, request) => dispatchFetch(pool, target, request),
+    fetch: (target, request) =>
+      dispatchFetch(pool, target, request).catch(error => {
+        throw explained(error)
+      }),
     close: () => pool.destroy(),
   }
+}
+
+const unknownAuthority = 'its certificate is of no known authority: --upstream-ca names one'
+
+/** Codes of mistakes in the command line that Node words as one of its own, or as lines of OpenSSL's sources. */
+const explanations = new Map([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', unknownAuthority],
+  ['SELF_SIGNED_CERT_IN_CHAIN', unknownAuthority],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', unknownAuthority],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', unknownAuthority],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'it does not speak TLS: http:// in place of https://'],
+])
+
+function explained(cause: { code?: string }): unknown {
+  const message = explanations.get(cause.code ?? '')
+  return message === undefined ? cause : new Error(message, { cause })
 }

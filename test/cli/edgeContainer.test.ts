@@ -95,7 +95,12 @@ describe.concurrent('edge and container', () => {
     session.close()
     const stranger = await startEdge('--upstream', container.url)
     expect((await fetch(`${stranger.origin}/ready`)).status).toBe(503)
-    for (const process of [front, edge, stranger, container]) await process.end('SIGTERM')
+    await stranger.waitFor(/no known authority: --upstream-ca/)
+    const clear = await startContainer()
+    const hasty = await startEdge('--upstream', clear.url.replace('http:', 'https:'))
+    await hasty.waitFor(/does not speak TLS: http:/)
+    for (const process of [front, edge, stranger, hasty, clear, container])
+      await process.end('SIGTERM')
   })
 
   test('with another secret: 502, and not ready', async () => {
