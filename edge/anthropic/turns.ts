@@ -35,47 +35,82 @@ export function toTurns(system: unknown, messages: unknown): ChatMessage[] {
   return turns.list
 }
 
-/** Turns in the making. */
+/** A turn in the making. What it is made of is joined once: a request may have a million messages of one role. */
+interface Draft {
+  role: string
+  /** Until there is something that is no text. */
+  texts: string[]
+  parts?: ContentPart[]
+  thoughts: string[]
+  calls: ToolCall[]
+}
+
+/** Turns in the making, of which those of tools are finished. */
 class Turns {
-  readonly list: ChatMessage[] = []
+  readonly #list: (Draft | ChatMessage)[] = []
 
   add(role: 'system' | 'user', blocks: [Block, string][]): void {
     let parts: ContentPart[] = []
     const flush = () => {
-      if (parts.length > 0) this.#append(role, parts)
+      if (parts.length > 0) addParts(this.#draftOf(role), parts)
       parts = []
     }
     for (const [block, at] of blocks) {
       if (block.type === 'tool_result' && role === 'user') {
         flush()
-        this.list.push(toolTurn(block, at))
+        this.#list.push(toolTurn(block, at))
       } else parts.push(...userParts(block, at))
     }
     flush()
   }
 
   addAssistant(blocks: [Block, string][]): void {
-    const last = this.list.at(-1)
-    const turn: ChatMessage = last?.role === 'assistant' ? last : { role: 'assistant', content: '' }
-    if (turn !== last) this.list.push(turn)
-    const texts = typeof turn.content === 'string' && turn.content !== '' ? [turn.content] : []
-    const thoughts = turn.reasoning === undefined ? [] : [turn.reasoning]
-    const calls: ToolCall[] = [...(turn.toolCalls ?? [])]
+    const { texts, thoughts, calls } = this.#draftOf('assistant')
     for (const [block, at] of blocks) {
       if (block.type === 'text') texts.push(textOf(block, at))
       else if (block.type === 'thinking') {
         if (typeof block.thinking === 'string') thoughts.push(block.thinking)
       } else if (block.type === 'tool_use') calls.push(toolCall(block, at))
     }
-    turn.content = texts.join(SEPARATOR)
-    if (thoughts.length > 0) turn.reasoning = thoughts.join(SEPARATOR)
-    if (calls.length > 0) turn.toolCalls = calls
   }
 
-  #append(role: string, parts: ContentPart[]): void {
-    const last = this.list.at(-1)
-    if (last?.role !== role) this.list.push({ role, content: joined(parts) })
-    else last.content = joined([...partsOf(last.content), ...parts])
+  get list(): ChatMessage[] {
+    return this.#list.map(turn => ('texts' in turn ? finished(turn) : turn))
+  }
+
+  /** The last turn when it has this role, else a new one. */
+  #draftOf(role: string): Draft {
+    const last = this.#list.at(-1)
+    if (last === undefined || !('texts' in last) || last.role !== role) {
+      const draft: Draft = { role, texts: [], thoughts: [], calls: [] }
+      this.#list.push(draft)
+      return draft
+    }
+    // A message that said nothing is no paragraph.
+    if (last.texts.length === 1 && last.texts[0] === '') last.texts.pop()
+    return last
+  }
+}
+
+function addParts(draft: Draft, parts: ContentPart[]): void {
+  const texts = textsOf(parts)
+  if (draft.parts === undefined && texts !== undefined) {
+    for (const text of texts) draft.texts.push(text)
+    return
+  }
+  if (draft.parts === undefined) {
+    const text = draft.texts.join(SEPARATOR)
+    draft.parts = text === '' ? [] : [{ type: 'text', text }]
+  }
+  for (const part of parts) draft.parts.push(part)
+}
+
+function finished({ role, texts, parts, thoughts, calls }: Draft): ChatMessage {
+  return {
+    role,
+    content: parts ?? texts.join(SEPARATOR),
+    ...(thoughts.length > 0 && { reasoning: thoughts.join(SEPARATOR) }),
+    ...(calls.length > 0 && { toolCalls: calls }),
   }
 }
 
@@ -170,13 +205,13 @@ function textOf(block: Block, at: string): string {
   throw invalidValue(`${at}.text`, block.text ?? undefined, 'a string')
 }
 
-function partsOf(content: ChatMessage['content']): ContentPart[] {
-  if (content === null || content === '') return []
-  return typeof content === 'string' ? [{ type: 'text', text: content }] : content
-}
-
 /** One string when there is nothing but text. */
 function joined(parts: ContentPart[]): string | ContentPart[] {
+  return textsOf(parts)?.join(SEPARATOR) ?? parts
+}
+
+/** Undefined when there is something else. */
+function textsOf(parts: ContentPart[]): string[] | undefined {
   const texts = parts.flatMap(part => (part.type === 'text' ? [part.text] : []))
-  return texts.length === parts.length ? texts.join(SEPARATOR) : parts
+  return texts.length === parts.length ? texts : undefined
 }

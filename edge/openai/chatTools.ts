@@ -73,10 +73,12 @@ export function toTools(
 
 /** @throws ApiError 400 for two tools of one name */
 export function checkNames(tools: ToolDefinition[]): ToolDefinition[] {
-  const names = tools.map(toolName)
-  const twice = names.find((name, i) => names.indexOf(name) < i)
-  if (twice === undefined) return tools
-  throw invalidRequest('tools', `Two tools are called '${twice}'.`)
+  const names = new Set<string>()
+  for (const name of tools.map(toolName)) {
+    if (names.has(name)) throw invalidRequest('tools', `Two tools are called '${name}'.`)
+    names.add(name)
+  }
+  return tools
 }
 
 /** The engine's form of one tool: nested, as chat templates read it. */
