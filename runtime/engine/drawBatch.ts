@@ -16,10 +16,14 @@ export function isConstrained({ sampled }: StepPlan): boolean {
 }
 
 /** Does the long part of `drawBatch`, without holding up the event loop. */
-export async function prepareDraw({ sampled }: StepPlan): Promise<void> {
+export async function prepareDraw({ sampled }: Pick<StepPlan, 'sampled'>): Promise<void> {
   for (const sequence of sampled) {
     if (sequence.state === 'finished') continue
-    await sequence.options.constraint?.prepare(remainingTokens(sequence))
+    const { constraint } = sequence.options
+    await constraint?.prepareForced(remainingTokens(sequence))
+    if (sequence.forcedTokens().length === 0) {
+      await constraint?.prepareFill(remainingTokens(sequence))
+    }
   }
 }
 
@@ -43,7 +47,7 @@ export function drawBatch({ sample, sampled, forced }: StepPlan, vocabSize: numb
     if (sequence?.options.constraint === undefined) continue
     const mask = words.subarray(i * numWords, (i + 1) * numWords)
     const [first, ...rest] = sequence.forcedTokens()
-    if (first === undefined || rest.length === 0) {
+    if (first === undefined) {
       masked[i] = sequence.options.constraint.fill(mask, remainingTokens(sequence)) ? 1 : 0
       continue
     }

@@ -12,8 +12,12 @@ export class GrammarConstraint implements TokenConstraint {
     this.#endIds = endIds
   }
 
-  prepare(remaining: number): Promise<void> {
-    return this.#matcher.prepare(remaining)
+  prepareForced(remaining: number): Promise<void> {
+    return this.#matcher.prepareForced(remaining)
+  }
+
+  prepareFill(remaining: number): Promise<void> {
+    return this.#matcher.prepareFill(remaining)
   }
 
   forced(): readonly number[] {

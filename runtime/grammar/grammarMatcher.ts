@@ -49,7 +49,7 @@ export class GrammarMatcher {
     return this.#state.distance
   }
 
-  /** Tokens that must come next, when they are two or more; what the last `prepare` found. */
+  /** Tokens that must come next, when they are two or more; what the last `prepareForced` found. */
   get forced(): readonly number[] {
     return this.#forced
   }
@@ -72,16 +72,18 @@ export class GrammarMatcher {
     return true
   }
 
-  /** Does the long part of the next `forced` or `fill` without holding up the event loop. */
-  async prepare(remaining: number): Promise<void> {
-    const { masks, graph, vocabulary } = this.#grammar
-    const state = this.#state
-    const forced = (await vocabulary.jumpAhead?.tokens(forcedRun(graph, state))) ?? []
+  async prepareForced(remaining: number): Promise<void> {
+    const { graph, vocabulary } = this.#grammar
+    const forced = (await vocabulary.jumpAhead?.tokens(forcedRun(graph, this.#state))) ?? []
     // One token is left to draw after them.
-    if (Math.min(forced.length, remaining - 1) > 1) {
-      this.#forced = forced.slice(0, remaining - 1)
-      return
-    }
+    const inTime = forced.slice(0, Math.max(0, remaining - 1))
+    this.#forced = inTime.length > 1 ? inTime : []
+  }
+
+  /** Does the long part of the next `fill` without holding up the event loop. */
+  async prepareFill(remaining: number): Promise<void> {
+    const { masks } = this.#grammar
+    const state = this.#state
     await masks.prepare(state)
     const room = roomAfter(remaining)
     const maxRise = masks.fill(state, new Uint32Array(masks.numWords))

@@ -36,8 +36,12 @@ export class ReasoningBudget implements TokenConstraint {
     this.#closeIfUsedUp()
   }
 
-  async prepare(remaining: number): Promise<void> {
-    if (this.#closing < 0) await this.#inner?.prepare(remaining)
+  async prepareForced(remaining: number): Promise<void> {
+    if (this.#closing < 0) await this.#inner?.prepareForced(remaining)
+  }
+
+  async prepareFill(remaining: number): Promise<void> {
+    if (this.#closing < 0) await this.#inner?.prepareFill(remaining)
   }
 
   forced(remaining: number): readonly number[] {

@@ -34,7 +34,7 @@ test('a mask allows a token if and only if the matcher takes it', async () => {
     for (let n = 0; n < 60; n++) {
       const mask = new Uint32Array(Math.ceil(vocabSize / 32))
       // What has been prepared gives the same as what has not.
-      if (n % 2 === 0) await matcher.prepare(1e6)
+      if (n % 2 === 0) await matcher.prepareFill(1e6)
       matcher.fill(mask, 1e6, [])
       const allowed: number[] = []
       for (let id = 0; id < vocabSize; id++) {

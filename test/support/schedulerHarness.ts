@@ -49,7 +49,9 @@ export class FakeConstraint implements TokenConstraint {
     this.#state = seed
   }
 
-  async prepare(): Promise<void> {}
+  async prepareForced(): Promise<void> {}
+
+  async prepareFill(): Promise<void> {}
 
   forced(remaining: number): readonly number[] {
     const random = seeded(this.#state ^ 0x5bd1e995)
