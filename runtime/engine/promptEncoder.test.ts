@@ -45,6 +45,20 @@ describe('a suffix', () => {
     expect([...(ofIds ?? [])]).toEqual([101, 66, 102, 90, 103])
   })
 
+  test.each([
+    // All of it takes 9 tokens and leaves one to be drawn.
+    ['bc', 'YZ', 10, [BOS, 101, 98, 99, 102, 89, 90, 103]],
+    ['abcdefgh', 'YZ', 9, [BOS, 101, 103, 104, 102, 89, 90, 103]],
+    ['ab', 'UVWXYZ', 9, [101, 102, 85, 86, 87, 88, 89, 103]],
+  ])(
+    'a prompt %j and %j that is too long loses what is farthest from the gap',
+    async (before, after, maxModelLen, expected) => {
+      const asked = job(text([before], after), { truncatePrompt: true })
+      const [ids] = await encoder({ fim, maxModelLen }).encodeJob(asked, signal)
+      expect([...(ids ?? [])]).toEqual(expected)
+    },
+  )
+
   test('is refused by a model without such tokens', async () => {
     await expect(encoder({}).encodeJob(job(text(['A'], 'Z')), signal)).rejects.toMatchObject({
       kind: 'invalid',

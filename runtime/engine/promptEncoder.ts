@@ -7,8 +7,8 @@ import {
 } from '../../edge/engine.ts'
 import { ChatTemplateError } from '../text/chat/chatTemplateError.ts'
 import type { PromptText, TextService } from '../text/textService.ts'
-import { toFimPrompt } from '../text/tokenizer/fimTokens.ts'
-import { truncateChat, truncateIds } from './truncatePrompt.ts'
+import { type FimTokens, numFimTokens, toFimPrompt } from '../text/tokenizer/fimTokens.ts'
+import { truncateAroundGap, truncateChat, truncateIds } from './truncatePrompt.ts'
 
 type PromptService = Pick<TextService, 'promptTokens' | 'render' | 'tokenBytes'> &
   Partial<Pick<TextService, 'fim' | 'bosId'>>
@@ -46,33 +46,46 @@ export class PromptEncoder {
         this.encode({ ...prompt, messages }, signal)
       return [await truncateChat(prompt, this.#truncatedLength(job), this.#text.bosId, encode)]
     }
-    const encoded = prompt.prompts.map(text => this.#encodeText(text, prompt.suffix, signal))
-    return (await Promise.all(encoded)).map(ids =>
-      fits(ids) ? ids : truncateIds(ids, this.#truncatedLength(job), this.#text.bosId),
-    )
+    const { bosId } = this.#text
+    const maxTokens = this.#truncatedLength(job)
+    const texts = await Promise.all(prompt.prompts.map(text => this.#encodeText(text, signal)))
+    if (prompt.suffix === undefined) {
+      return texts
+        .map(ids => this.#orEndOfText(ids))
+        .map(ids => (fits(ids) ? ids : truncateIds(ids, maxTokens, bosId)))
+    }
+    const { fim, after } = await this.#encodeSuffix(prompt.suffix, signal)
+    return texts.map(before => {
+      const whole = toFimPrompt(fim, before, after, bosId)
+      if (fits(whole)) return whole
+      const cut = truncateAroundGap(before, after, maxTokens - numFimTokens, bosId)
+      return toFimPrompt(fim, cut.before, cut.after, bosId)
+    })
   }
 
-  async #encodeText(
-    text: string | number[],
-    suffix: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Int32Array> {
-    const ids =
-      typeof text === 'string'
-        ? await this.encode({ kind: 'text', text }, signal)
-        : Int32Array.from(text)
-    if (suffix !== undefined) return this.#fillGap(ids, suffix, signal)
+  async #encodeText(text: string | number[], signal: AbortSignal): Promise<Int32Array> {
+    return typeof text === 'string'
+      ? this.encode({ kind: 'text', text }, signal)
+      : Int32Array.from(text)
+  }
+
+  #orEndOfText(ids: Int32Array): Int32Array {
     return ids.length > 0 || this.#endOfText === undefined ? ids : Int32Array.of(this.#endOfText)
   }
 
-  async #fillGap(before: Int32Array, suffix: string, signal: AbortSignal): Promise<Int32Array> {
-    const { fim, bosId } = this.#text
+  async #encodeSuffix(
+    text: string,
+    signal: AbortSignal,
+  ): Promise<{ fim: FimTokens; after: Int32Array }> {
+    const { fim } = this.#text
     if (fim === undefined) {
       const message = 'This model has no tokens for filling in the middle of a text.'
       throw new EngineError({ kind: 'invalid', message, param: 'prompt.suffix' })
     }
-    const after = { kind: 'text', text: suffix, addSpecialTokens: false } as const
-    return toFimPrompt(fim, before, await this.encode(after, signal), bosId)
+    return {
+      fim,
+      after: await this.encode({ kind: 'text', text, addSpecialTokens: false }, signal),
+    }
   }
 
   #room({ length }: Int32Array): number {

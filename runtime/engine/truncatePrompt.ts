@@ -47,6 +47,17 @@ export function truncateIds(
   return kept
 }
 
+/** What is farthest from a gap goes: the beginning of the text before it, then the end of that after it. */
+export function truncateAroundGap(
+  before: Int32Array,
+  after: Int32Array,
+  maxTokens: number,
+  bos: number | undefined,
+): { before: Int32Array; after: Int32Array } {
+  const kept = truncateIds(before, Math.max(0, maxTokens - after.length), bos)
+  return { before: kept, after: after.subarray(0, Math.max(0, maxTokens - kept.length)) }
+}
+
 /** What goes together: an exchange that has been answered, or one round of calls and results. */
 interface Unit {
   messages: ChatMessage[]

@@ -5,6 +5,9 @@ export interface FimTokens {
   middle: number
 }
 
+/** Tokens of a prompt beside what is before and after the gap. */
+export const numFimTokens = 3
+
 /** Texts of prefix, suffix and middle token, as model families call them. */
 const names = [
   // Qwen, CodeGemma
