@@ -22,7 +22,8 @@ export interface Engine {
   /**
    * Reads a detached job, again or for the first time: its events after number `after`, then those to come, each the same
    * as at the first reading (how many come in one item may differ). Any number of readers may do so, for ten minutes after
-   * the job has ended at least; a log is whole or the job has failed.
+   * the job has ended at least, unless its owner has more such jobs than others for whom there is no room; a log is whole or the
+   * job has failed.
    * @param after `seq` of the last event the reader has; -1 for all
    * @param owner that of the job, or none if it had none
    * @param signal ends this reading, not the job

@@ -129,3 +129,37 @@ test('ended logs stay for their time, then the oldest makes room', async () => {
   await expect(ended(jobs, 'a')).rejects.toMatchObject({ kind: 'job_not_found' })
   expect((await ended(jobs, 'b')).at(-1)?.kind).toBe('usage')
 })
+
+test('an owner with the most logs makes room for others before their time, and for itself not', async () => {
+  const { jobs } = setUp({}, { maxLogs: 4, keepMs: 1000, now: () => 0 })
+  const submit = async (jobId: string, owner: string) =>
+    readAll(await jobs.submit({ ...job, jobId, owner }, never))
+  const isKept = (jobId: string, owner: string) =>
+    jobs.attach(jobId, -1, owner, never).then(
+      () => true,
+      () => false,
+    )
+  for (const id of ['a', 'b', 'c']) await submit(id, 'greedy')
+  await submit('d', 'modest')
+  await expect(submit('e', 'greedy')).rejects.toMatchObject({ kind: 'busy' })
+  await submit('f', 'modest')
+  expect(await Promise.all(['a', 'b', 'c'].map(id => isKept(id, 'greedy')))).toEqual([
+    false,
+    true,
+    true,
+  ])
+  await submit('g', 'third')
+  expect(await isKept('b', 'greedy')).toBe(false)
+  expect(await isKept('d', 'modest')).toBe(true)
+})
+
+test('events that need room take it from the owner with the most', async () => {
+  const { jobs } = setUp({}, { maxBytes: 8000, keepMs: 1000, now: () => 0 })
+  const size = async (jobId: string, owner: string) =>
+    (await readAll(await jobs.submit({ ...job, jobId, owner }, never))).length
+  for (let i = 0; i < 6; i++) await size(`greedy-${i}`, 'greedy')
+  for (let i = 0; i < 2; i++) expect(await size(`modest-${i}`, 'modest')).toBeGreaterThan(10)
+  await expect(jobs.attach('greedy-0', -1, 'greedy', never)).rejects.toMatchObject({
+    kind: 'job_not_found',
+  })
+})

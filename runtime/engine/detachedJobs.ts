@@ -95,7 +95,7 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
       // Whoever asked first may have left, or been refused for a reason that is gone by now.
       await other.log.catch(() => {})
     }
-    this.#logs.reserve()
+    this.#logs.reserve(job.owner)
     const detached: DetachedJob = { log: this.#begin(jobId, job, signal) }
     this.#running.set(key, detached)
     const log = await detached.log.catch((error: unknown) => {
@@ -116,10 +116,10 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
       )
       const log = new JobLog({ ...head, jobId })
       const key = keyOf(jobId, job.owner)
-      this.#logs.add(key, log)
+      this.#logs.add(key, job.owner, log)
       const running = this.#running.get(key)
       if (running !== undefined) running.innerId = head.jobId
-      this.#follow(key, log, events)
+      this.#follow(key, events)
       return log
     } finally {
       signal.removeEventListener('abort', abort)
@@ -127,11 +127,11 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
   }
 
   /** Reads a job to its end. Never rejects. */
-  async #follow(key: string, log: JobLog, events: Accepted['events']): Promise<void> {
+  async #follow(key: string, events: Accepted['events']): Promise<void> {
     let error: EngineErrorData | undefined = endedEarly
     try {
       for await (const batch of events) {
-        if (!this.#logs.append(log, batch)) {
+        if (!this.#logs.append(key, batch)) {
           error = logFull
           // Leaving ends the job.
           break
@@ -142,7 +142,7 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
       if (cause instanceof EngineError) error = cause.toData()
     }
     this.#running.delete(key)
-    this.#logs.end(key, log, error)
+    this.#logs.end(key, error)
   }
 }
 

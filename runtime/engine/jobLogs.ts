@@ -19,12 +19,22 @@ const DEFAULT_LIMITS: JobLogLimits = {
   now: () => performance.now(),
 }
 
-/** Logs by key, within bounds. Those of ended jobs go, the one that ended first before the others, when room is needed. */
+interface Entry {
+  log: JobLog
+  owner: string | undefined
+}
+
+/**
+ * Logs by key, within bounds. Those of ended jobs go, the one that ended first before the others, when room is needed: once
+ * they have had their time, and sooner when somebody needs it who has less than their owner.
+ */
 export class JobLogs {
   readonly #limits: JobLogLimits
-  readonly #logs = new Map<string, JobLog>()
+  readonly #logs = new Map<string, Entry>()
   /** In the order in which they ended. */
-  readonly #ended = new Map<string, JobLog>()
+  readonly #ended = new Map<string, Entry>()
+  /** What each owner has; none of nothing. */
+  readonly #held = new Map<string | undefined, { numLogs: number; numBytes: number }>()
   #numBytes = 0
 
   constructor(limits: Partial<JobLogLimits> = {}) {
@@ -32,16 +42,16 @@ export class JobLogs {
   }
 
   get(key: string): JobLog | undefined {
-    return this.#logs.get(key)
+    return this.#logs.get(key)?.log
   }
 
   /** @throws EngineError `busy` when there is no room for one more, with the time after which there may be */
-  reserve(): void {
+  reserve(owner: string | undefined): void {
     while (this.#logs.size >= this.#limits.maxLogs || this.#numBytes >= this.#limits.maxBytes) {
-      if (this.#dropOldest()) continue
+      if (this.#makeRoom(owner)) continue
       const message = 'The server keeps as many background and resumable runs as it can.'
       const [oldest] = this.#ended.values()
-      const freeMs = (oldest?.endedMs ?? this.#limits.now()) + this.#limits.keepMs
+      const freeMs = (oldest?.log.endedMs ?? this.#limits.now()) + this.#limits.keepMs
       throw new EngineError({
         kind: 'busy',
         message,
@@ -50,36 +60,71 @@ export class JobLogs {
     }
   }
 
-  add(key: string, log: JobLog): void {
-    this.#logs.set(key, log)
+  add(key: string, owner: string | undefined, log: JobLog): void {
+    this.#logs.set(key, { log, owner })
+    this.#hold(owner, 1, log.numBytes)
   }
 
   /** @returns whether the events fit */
-  append(log: JobLog, events: GenerateEvent[]): boolean {
+  append(key: string, events: GenerateEvent[]): boolean {
+    const { log, owner } = this.#entry(key)
     const bytes = sizeOf(events)
-    if (log.numBytes + bytes > this.#limits.maxBytes / 4) return false
-    while (this.#numBytes + bytes > this.#limits.maxBytes) if (!this.#dropOldest()) return false
-    this.#numBytes += bytes
+    const { maxBytes } = this.#limits
+    if (log.numBytes + bytes > maxBytes / 4) return false
+    while (this.#numBytes + bytes > maxBytes) if (!this.#makeRoom(owner)) return false
+    this.#hold(owner, 0, bytes)
     log.append(events, bytes)
     return true
   }
 
-  end(key: string, log: JobLog, error: EngineErrorData | undefined): void {
+  end(key: string, error: EngineErrorData | undefined): void {
+    const entry = this.#entry(key)
+    const { log, owner } = entry
     const before = log.numBytes
     log.end(this.#limits.now(), error)
-    this.#numBytes += log.numBytes - before
-    this.#ended.set(key, log)
+    this.#hold(owner, 0, log.numBytes - before)
+    this.#ended.set(key, entry)
   }
 
-  /** @returns false when there is none whose time is over */
-  #dropOldest(): boolean {
-    const [first] = this.#ended
-    if (first === undefined) return false
-    const [key, log] = first
-    if (this.#limits.now() - (log.endedMs ?? 0) < this.#limits.keepMs) return false
+  #entry(key: string): Entry {
+    const entry = this.#logs.get(key)
+    if (entry === undefined) throw new Error(`there is no log of ${key}`)
+    return entry
+  }
+
+  #hold(owner: string | undefined, logs: number, bytes: number): void {
+    const { numLogs, numBytes } = this.#held.get(owner) ?? { numLogs: 0, numBytes: 0 }
+    this.#numBytes += bytes
+    if (numLogs + logs === 0) this.#held.delete(owner)
+    else this.#held.set(owner, { numLogs: numLogs + logs, numBytes: numBytes + bytes })
+  }
+
+  /** Drops a log, if there is one that may go. */
+  #makeRoom(forOwner: string | undefined): boolean {
+    const [oldest] = this.#ended
+    if (oldest === undefined) return false
+    const endedMs = oldest[1].log.endedMs ?? 0
+    if (this.#limits.now() - endedMs >= this.#limits.keepMs) return this.#drop(...oldest)
+    const most = this.#ownerOfMost()
+    if (most === forOwner) return false
+    for (const ended of this.#ended) if (ended[1].owner === most) return this.#drop(...ended)
+    return false
+  }
+
+  #ownerOfMost(): string | undefined {
+    const { maxLogs, maxBytes } = this.#limits
+    let most: { owner: string | undefined; share: number } | undefined
+    for (const [owner, { numLogs, numBytes }] of this.#held) {
+      const share = Math.max(numLogs / maxLogs, numBytes / maxBytes)
+      if (most === undefined || share > most.share) most = { owner, share }
+    }
+    return most?.owner
+  }
+
+  #drop(key: string, { log, owner }: Entry): true {
     this.#ended.delete(key)
     this.#logs.delete(key)
-    this.#numBytes -= log.numBytes
+    this.#hold(owner, -1, -log.numBytes)
     return true
   }
 }

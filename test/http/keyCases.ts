@@ -286,6 +286,18 @@ export const keyCases: HttpCase[] = [
     }),
   ),
   {
+    name: 'a response that waits in the background holds its place, however long it is silent',
+    scenario: scenario({ maxConcurrent: 1 }, { maxRunning: 0, maxWaiting: 5 }),
+    async run({ fetch }) {
+      const id = await inBackground(fetch, hi)
+      // By now the next request asks after it.
+      await new Promise(resolve => setTimeout(resolve, 1100))
+      expect(await next(fetch)).toBe(429)
+      await fetch(`${RESPONSES}/${id}/cancel`, ask('first-key'))
+      expect(await inBackground(fetch, hi)).toMatch(/^resp_/)
+    },
+  },
+  {
     name: 'a stored stream that is left ends, and its place is free',
     scenario: one,
     async run({ fetch, engine }) {
