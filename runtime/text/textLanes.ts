@@ -4,14 +4,17 @@ import { type CallOptions, WorkerCalls } from './workerCalls.ts'
 
 type LoadRequest = Extract<TextRequest, { op: 'load' }>
 
-/** Tokenizers take 5 to 50 ms for so many. */
+/** Most tokenizers take 10 ms for so many, and at worst 50. */
 const longChars = 65_536
-/** A worker takes 25 to 85 MB more, most with a vocabulary of 262k. */
-const idleMs = 60_000
+/** What others may wait for, if need be: most take 40 ms. */
+const bearableChars = 262_144
+/** A worker with a vocabulary of 128k takes 55 MB, of 262k 100 MB, and twice that while it is at a text of 2 MB. */
+const idleMs = 300_000
 
 /**
  * The workers of one model. What is long goes to one of its own, so that nothing short waits behind it: that one is started when
- * it is first needed, which takes as long as loading the tokenizer, and ended when it has had nothing to do for a minute.
+ * it is first needed, and ended when it has had nothing to do for five minutes. Starting takes as long as loading the tokenizer,
+ * half a second, so what is not very long goes to the other meanwhile.
  */
 export class TextLanes {
   readonly #load: LoadRequest
@@ -43,11 +46,12 @@ export class TextLanes {
     request: R,
     options: CallOptions = {},
   ): Promise<TextResults[R['op']]> {
-    const isLong = requestChars(request) >= longChars
-    if (!isLong || this.#isClosed) return this.#short.call(request, options)
+    const chars = requestChars(request)
+    if (chars < longChars || this.#isClosed) return this.#short.call(request, options)
     const lane = this.#longLane()
+    const isReady = lane.isLoaded || chars >= bearableChars
     try {
-      return await lane.call(request, options)
+      return await (isReady ? lane : this.#short).call(request, options)
     } finally {
       this.#endWhenIdle(lane)
     }

@@ -83,7 +83,7 @@ describe('TextService', () => {
     const text = '{{ messages[0].content }}'
     const uneven = await TextService.load({
       source: llama,
-      chatTemplateOverride: `{% if messages[0].content|length > 70000 %}${endless}{% endif %}${text}`,
+      chatTemplateOverride: `{% if messages[0].content|length > 300000 %}${endless}{% endif %}${text}`,
     })
     const chat = (content: string) => ({
       kind: 'chat' as const,
@@ -91,7 +91,7 @@ describe('TextService', () => {
     })
     const settled: string[] = []
     const long = [1, 2].map(n =>
-      uneven.promptTokens(chat('long '.repeat(20_000))).catch(() => settled.push(`long ${n}`)),
+      uneven.promptTokens(chat('long '.repeat(80_000))).catch(() => settled.push(`long ${n}`)),
     )
     for (let n = 0; n < 20; n++) {
       expect(await uneven.render(chat(`short ${n}`))).toBe(`short ${n}`)
@@ -102,16 +102,35 @@ describe('TextService', () => {
     expect(settled).toHaveLength(2)
   })
 
+  test('a prompt that is not very long does not wait for a second worker, the next one uses it', async () => {
+    const fresh = await TextService.load({ source: llama })
+    const call = vi.spyOn(WorkerCalls.prototype, 'call')
+    try {
+      const options = { addSpecialTokens: false }
+      const text = 'a '.repeat(50_000)
+      const first = await fresh.encode(text, options)
+      const [load, encode] = call.mock.contexts
+      expect(call.mock.calls.map(([{ op }]) => op)).toEqual(['load', 'encode'])
+      expect(encode).not.toBe(load)
+      await call.mock.results[0]?.value
+      expect(await fresh.encode(text, options)).toEqual(first)
+      expect(call.mock.contexts.at(-1)).toBe(load)
+    } finally {
+      call.mockRestore()
+      await fresh.close()
+    }
+  })
+
   test('the worker for long prompts ends when it has been idle, and comes back', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const close = vi.spyOn(WorkerCalls.prototype, 'close')
     try {
-      const long = 'a '.repeat(50_000)
+      const long = 'a '.repeat(150_000)
       const whole = await service.encode(long, { addSpecialTokens: false })
-      expect(whole.length).toBeGreaterThan(50_000)
-      vi.advanceTimersByTime(59_000)
+      expect(whole.length).toBeGreaterThan(150_000)
+      vi.advanceTimersByTime(299_000)
       expect(await service.encode(long, { addSpecialTokens: false })).toEqual(whole)
-      vi.advanceTimersByTime(59_000)
+      vi.advanceTimersByTime(299_000)
       expect(close).not.toHaveBeenCalled()
       vi.advanceTimersByTime(1001)
       expect(close).toHaveBeenCalledTimes(1)

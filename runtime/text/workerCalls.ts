@@ -54,6 +54,11 @@ export class WorkerCalls {
     this.#worker = this.#start()
   }
 
+  /** A call need not wait for the model to load. */
+  get isLoaded(): boolean {
+    return this.#load !== undefined
+  }
+
   /** Nothing is under way or waits. */
   get isIdle(): boolean {
     return this.#current === undefined
