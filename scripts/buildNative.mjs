@@ -46,7 +46,7 @@ export async function buildNative({ tests = false, sanitize = '', log = console.
   try {
     if (isBuilt(stampFile, stamp, tests, folder)) return { folder, built: true } // by who held the lock
     const started = Date.now()
-    log('Building the native addon (the first time takes about two minutes on two cores)')
+    log('Building the native addon (the first time takes two minutes on two cores, with CUDA four)')
     const configure = ['-S', source, '-B', folder, '-DCMAKE_BUILD_TYPE=Release']
     if (!existsSync(join(folder, 'CMakeCache.txt')) && hasTool('ninja')) {
       configure.push('-G', 'Ninja')
