@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Accepted, EngineError, type GenerateEvent, type GenerateJob } from '../engine.ts'
+import { ApiError } from '../errors.ts'
 import { createScriptedEngine } from '../scripted/scriptedEngine.ts'
 import { ClientEngine } from './clientEngine.ts'
 import { type KeyLimitOptions, KeyLimits } from './keyLimits.ts'
@@ -56,9 +57,9 @@ function setUp(limits: KeyLimitOptions) {
   }
   const engine = {
     ...createScriptedEngine(),
-    async submit({ jobId = `job-${logs.size}` }: GenerateJob) {
+    submit({ jobId = `job-${logs.size}` }: GenerateJob): Promise<Accepted> {
       logs.set(jobId, [])
-      return accepted(jobId, -1)
+      return Promise.resolve(accepted(jobId, -1))
     },
     async attach(jobId: string, after: number) {
       attached.push(jobId)
@@ -97,6 +98,9 @@ function setUp(limits: KeyLimitOptions) {
     },
     lose() {
       isReachable = false
+    },
+    refuse(submit: () => never) {
+      engine.submit = submit
     },
     tokensLeft: () => client.limits.headers()['x-ratelimit-remaining-tokens'],
   }
@@ -213,6 +217,17 @@ describe('an id that the client chose', () => {
     expect([await submit(), await submit(), await submit()]).toEqual([200, 200, 429])
   })
 })
+
+test.each([true, false])(
+  'a job that is not accepted holds no place, detached: %s',
+  async detach => {
+    const { submit, refuse } = setUp({ maxConcurrent: 1 })
+    refuse(() => {
+      throw new ApiError({ status: 400, type: 'invalid_request_error', code: null, message: 'no' })
+    })
+    for (let i = 0; i < 2; i++) expect(await submit({ detach })).toBe(400)
+  },
+)
 
 test('a request that tries again counts once', async () => {
   const { request } = setUp({ requestsPerMinute: 1 })

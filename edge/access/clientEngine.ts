@@ -29,6 +29,7 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   readonly #requestId: string
   readonly #client: Client | undefined
   #hasBegun = false
+  #hasSplit = false
 
   /** @param client undefined where no keys are configured */
   constructor(engine: Engine, requestId: string, client: Client | undefined) {
@@ -46,16 +47,17 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     this.#checkModel(job.model)
     const run = await this.#begin()
-    const beginning = this.#engine.submit(this.#stamped(job), signal)
-    if (run === undefined) return beginning
-    const accepted = await (job.detach
-      ? beginning.catch(error => {
-          run.end()
-          throw error
-        })
-      : trackRun(beginning, signal, () => run.end()))
-    run.accept(accepted, job.detach === true)
-    return { ...accepted, events: run.read(accepted.events) }
+    const begin = async () => this.#engine.submit(this.#stamped(job), signal)
+    if (run === undefined) return begin()
+    try {
+      // A job that needs no reader does not end with its first.
+      const accepted = await (job.detach ? begin() : trackRun(begin(), signal, () => run.end()))
+      run.accept(accepted, job.detach === true)
+      return { ...accepted, events: run.read(accepted.events) }
+    } catch (error) {
+      run.end()
+      throw error
+    }
   }
 
   /** As `Engine.attach`, for jobs of this client. */
@@ -87,13 +89,17 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     }
   }
 
+  /** @throws as `submit` */
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
     this.#checkModel(job.model)
+    this.#split()
     return this.#engine.tokenize(job, signal)
   }
 
+  /** @throws as `submit` */
   async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
     this.#checkModel(job.model)
+    this.#split()
     return this.#engine.detokenize(job, signal)
   }
 
@@ -176,6 +182,12 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     const run = limits.begin(this.#requestId, this.#hasBegun ? 0 : 1)
     this.#hasBegun = true
     return run
+  }
+
+  /** Once for all texts of a request. @throws ApiError 429 */
+  #split(): void {
+    if (!this.#hasSplit) this.#client?.limits?.split()
+    this.#hasSplit = true
   }
 
   #stamped<J extends GenerateJob | EmbedJob>(job: J): J {

@@ -19,6 +19,8 @@ export class KeyLimits {
   readonly #clock: () => number
   readonly #requests: Allowance | undefined
   readonly #tokens: Allowance | undefined
+  /** Of texts that are split into tokens and no more: work as well, of which agents ask for as much as for answers. */
+  readonly #splits: Allowance | undefined
   readonly #maxConcurrent: number
   /** The limits by the minute that there are. */
   readonly #perMinute: [what: 'requests' | 'tokens', allowance: Allowance][] = []
@@ -37,6 +39,7 @@ export class KeyLimits {
     this.#clock = clock
     this.#requests = allow('requests', requestsPerMinute)
     this.#tokens = allow('tokens', tokensPerMinute)
+    if (requestsPerMinute !== undefined) this.#splits = new Allowance(requestsPerMinute, clock())
     this.#maxConcurrent = maxConcurrent
   }
 
@@ -52,10 +55,7 @@ export class KeyLimits {
       throw tooMany(`This API key may run ${limit}.`, CONCURRENCY_RETRY_MS)
     }
     for (const [what, allowance] of this.#perMinute) {
-      const waitMs = allowance.waitMs(what === 'requests' ? numRequests : 1, nowMs)
-      if (waitMs === 0) continue
-      const limit = `${allowance.perMinute} ${what} a minute`
-      throw tooMany(`This API key may use ${limit}; try again in ${duration(waitMs)}.`, waitMs)
+      check(allowance, what, what === 'requests' ? numRequests : 1, nowMs)
     }
     this.#requests?.spend(numRequests, nowMs)
     const run = new MeteredRun(requestId, {
@@ -65,6 +65,14 @@ export class KeyLimits {
     })
     if (this.#tokens !== undefined || this.#maxConcurrent < Infinity) this.#running.add(run)
     return run
+  }
+
+  /** Counts a request that only splits texts into tokens, or joins them. @throws ApiError 429 */
+  split(): void {
+    if (this.#splits === undefined) return
+    const nowMs = this.#clock()
+    check(this.#splits, 'token counts', 1, nowMs)
+    this.#splits.spend(1, nowMs)
   }
 
   /** Counts tokens, of prompts or answers. @param amount negative to give some back */
@@ -120,6 +128,14 @@ export function duration(ms: number): string {
   const minutes = Math.floor(seconds / 60)
   const hours = Math.floor(minutes / 60)
   return `${hours > 0 ? `${hours}h` : ''}${minutes % 60}m${seconds % 60}s`
+}
+
+/** @throws ApiError 429 when less is left, with the time until it is */
+function check(allowance: Allowance, what: string, amount: number, nowMs: number): void {
+  const waitMs = allowance.waitMs(amount, nowMs)
+  if (waitMs === 0) return
+  const limit = `${allowance.perMinute} ${what} a minute`
+  throw tooMany(`This API key may use ${limit}; try again in ${duration(waitMs)}.`, waitMs)
 }
 
 function tooMany(message: string, retryAfterMs: number): ApiError {

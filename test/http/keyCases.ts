@@ -142,6 +142,28 @@ export const keyCases: HttpCase[] = [
       expect((await fetch(CHAT, ask('second-key'))).status).toBe(200)
     },
   },
+  {
+    name: 'as many texts are split a minute, whichever way',
+    scenario: scenario({ requestsPerMinute: 4 }),
+    async run({ fetch }) {
+      const message = { max_tokens: 1, messages: [{ role: 'user', content: 'hi' }] }
+      for (const [path, body, status] of [
+        ['/v1/tokenize', { text: 'hi' }, 200],
+        ['/v1/detokenize', { tokens: [65] }, 200],
+        ['/v1/responses/input_tokens', hi, 200],
+        ['/v1/messages/count_tokens', message, 200],
+        ['/v1/messages/count_tokens', message, 429],
+        ['/v1/apply-template', { messages: 'hi' }, 429],
+        ['/v1/messages', message, 200],
+        // However many prompts it repeats.
+        ['/v1/completions', { prompt: [[65], [66]], echo: true, max_tokens: 1 }, 429],
+      ] as const) {
+        const response = await fetch(path, ask('first-key', body))
+        expect([path, response.status]).toEqual([path, status])
+      }
+      expect((await fetch('/v1/tokenize', ask('second-key', { text: 'hi' }))).status).toBe(200)
+    },
+  },
   ...[false, true].map(
     (stream): HttpCase => ({
       name: `tokens a minute, of prompt and answer, stream ${stream}`,
