@@ -52,6 +52,10 @@ export class TextLanes {
     const isReady = lane.isLoaded || chars >= bearableChars
     try {
       return await (isReady ? lane : this.#short).call(request, options)
+    } catch (error) {
+      if (!isReady || lane.isLoaded || this.#isClosed || options.signal?.aborted) throw error
+      // It could not start, since its files are gone, say: the worker that has them serves.
+      return await this.#short.call(request, options)
     } finally {
       this.#endWhenIdle(lane)
     }
@@ -68,7 +72,7 @@ export class TextLanes {
     clearTimeout(this.#idleTimer)
     if (this.#long !== undefined) return this.#long
     const lane = startWorker(this.#load)
-    // Calls behind it are told; the next one tries anew.
+    // The next call tries anew.
     lane.call(this.#load).catch(() => {
       if (this.#long === lane) this.#long = undefined
     })

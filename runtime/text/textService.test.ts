@@ -1,3 +1,5 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -139,6 +141,16 @@ describe('TextService', () => {
       close.mockRestore()
       vi.useRealTimers()
     }
+  })
+
+  test('where no second worker can start, the first takes long prompts too', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'mistralrs-text-'))
+    await cp(llama.dir, dir, { recursive: true })
+    const copy = await TextService.load({ source: { kind: 'folder', dir } })
+    await rm(dir, { recursive: true })
+    const ids = await copy.encode('a '.repeat(150_000), { addSpecialTokens: false })
+    expect(ids.length).toBeGreaterThan(150_000)
+    await copy.close()
   })
 
   test('text that a step waits for goes before what else waits', async () => {

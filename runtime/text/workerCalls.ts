@@ -56,7 +56,7 @@ export class WorkerCalls {
 
   /** A call need not wait for the model to load. */
   get isLoaded(): boolean {
-    return this.#load !== undefined
+    return this.#load !== undefined && this.#failure === undefined
   }
 
   /** Nothing is under way or waits. */
