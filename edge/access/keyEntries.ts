@@ -46,9 +46,11 @@ export function parseKeyEntries(text: string): KeyEntry[] {
     throw new Error(`${where.trim()}: ${message}`)
   }
   for (const field of ['name', 'sha256'] as const) {
-    const values = data.map(key => key[field])
-    const twice = values.find((value, i) => values.indexOf(value) < i)
-    if (twice !== undefined) throw new Error(`two keys have the ${field} ${twice}`)
+    const taken = new Set<string>()
+    for (const { [field]: value } of data) {
+      if (taken.has(value)) throw new Error(`two keys have the ${field} ${value}`)
+      taken.add(value)
+    }
   }
   return data
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { afterEach, expect } from 'vitest'
 import { createApp } from '../../edge/app.ts'
+import type { AppDeps } from '../../edge/deps.ts'
 import { RemoteEngine, type RemoteEngineOptions } from '../../edge/remote/remoteEngine.ts'
 import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { connectUpstream } from '../../runtime/host/connectUpstream.ts'
@@ -51,11 +52,15 @@ function passingClient(port: number) {
 }
 
 /** The Node edge in this process, in front of whatever listens on `port`. */
-export async function edge(port: number, options: Partial<RemoteEngineOptions> = {}) {
+export async function edge(
+  port: number,
+  options: Partial<RemoteEngineOptions> = {},
+  deps: Partial<AppDeps> = {},
+) {
   const url = `http://127.0.0.1:${port}`
   const upstream = connectUpstream(url)
   const engine = new RemoteEngine({ url, fetch: upstream.fetch, ...options })
-  const app = createApp({ ...appDefaults, engine })
+  const app = createApp({ ...appDefaults, ...deps, engine })
   const listener = await listen(app.fetch, { host: '127.0.0.1', port: 0, callers: 'clients' })
   cleanups.push(() => listener.close(0), upstream.close)
   expectNothingLeft('edge', async () => ({ ...counts(listener), jobs: 0 }))

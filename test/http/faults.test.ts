@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { keyDigest } from '../../edge/access/keyEntries.ts'
 import {
   acceptedLine,
   badContainer,
@@ -36,6 +37,22 @@ describe('a container in a process of its own', () => {
     await expectUpstreamError(await fetch(CHAT, chatStream.init))
     expect((await fetch('/ready')).status).toBe(503)
     await eventually(() => numSockets() === idle)
+  })
+
+  test('killed: what it made in the background holds no place of a key', async () => {
+    const { child, port } = await scriptedContainer()
+    const entry = { name: 'ada', sha256: await keyDigest('key'), maxConcurrent: 1 }
+    const { fetch } = await edge(port, {}, { auth: { entries: [entry] } })
+    const ask = async (path: string, body: object) => {
+      const response = await fetch(path, post(body, { headers: { 'x-api-key': 'key' } }))
+      await response.text()
+      return response.status
+    }
+    expect(await ask('/v1/responses', { input: 'endless', background: true })).toBe(200)
+    const next = () => ask(CHAT, { messages: 'hi' })
+    expect(await next()).toBe(429)
+    child.kill('SIGKILL')
+    await expect.poll(next, { timeout: 5000 }).toBe(502)
   })
 
   test('frozen mid-stream: an error event once the silence is too long', async () => {
