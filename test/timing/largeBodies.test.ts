@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createApp } from '../../edge/app.ts'
 import { EngineError } from '../../edge/engine.ts'
 import { createScriptedEngine } from '../../edge/scripted/scriptedEngine.ts'
-import { appDefaults } from './deployment.ts'
+import { appDefaults } from '../http/deployment.ts'
 
 /** Takes nothing: what is measured is how long the edge looks at a body, during which nobody else is served. */
 const engine = {
@@ -31,6 +31,16 @@ test.each<[string, string, object]>([
         ...many(40_000, i =>
           turn('assistant', [{ type: 'tool_use', id: `t${i}`, name: 'f', input: {} }]),
         ),
+      ],
+    },
+  ],
+  [
+    'references to items',
+    '/v1/responses',
+    {
+      input: [
+        ...many(60_000, i => ({ type: 'message', id: `m${i}`, ...turn('user') })),
+        ...many(60_000, i => ({ type: 'item_reference', id: `m${i}` })),
       ],
     },
   ],
