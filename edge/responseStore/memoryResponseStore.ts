@@ -1,4 +1,5 @@
 import type { ResponseStore, StoredResponse } from '../responses/responseStore.ts'
+import { Holdings } from './holdings.ts'
 import { MAX_RESPONSE_AGE_MS, type ResponseStoreLimits } from './responseStoreLimits.ts'
 
 const DEFAULT_LIMITS: ResponseStoreLimits = {
@@ -13,25 +14,37 @@ interface Entry {
   usedMs: number
 }
 
-/** Responses in memory; those not used for the longest time go first. @param clock unix milliseconds */
+/**
+ * Responses in memory. When they are too many, those go first that their owner has not used for the longest time, of the owner
+ * who has the most. @param clock unix milliseconds
+ */
 export function createMemoryResponseStore(
   clock: () => number,
   limits: ResponseStoreLimits = DEFAULT_LIMITS,
 ): ResponseStore {
   /** Least recently used first. */
   const entries = new Map<string, Entry>()
-  let numBytes = 0
+  const holdings = new Holdings(limits)
 
   const remove = (id: string) => {
-    numBytes -= entries.get(id)?.json.length ?? 0
+    const entry = entries.get(id)
+    if (entry === undefined) return
     entries.delete(id)
+    holdings.add(entry.owner, -1, -entry.json.length)
   }
   const makeRoom = () => {
     const oldestMs = clock() - limits.maxAgeMs
     for (const [id, { usedMs }] of entries) {
-      const full = entries.size > limits.maxResponses || numBytes > limits.maxBytes
-      if (!full && usedMs >= oldestMs) break
+      if (usedMs >= oldestMs) break
       remove(id)
+    }
+    while (entries.size > limits.maxResponses || holdings.numBytes > limits.maxBytes) {
+      const owner = holdings.ownerOfMost()
+      for (const [id, entry] of entries) {
+        if (entry.owner !== owner) continue
+        remove(id)
+        break
+      }
     }
   }
   const find = (id: string, owner: string | undefined) => {
@@ -45,7 +58,7 @@ export function createMemoryResponseStore(
       const json = JSON.stringify(stored)
       remove(id)
       entries.set(id, { json, owner: stored.owner, usedMs: clock() })
-      numBytes += json.length
+      holdings.add(stored.owner, 1, json.length)
       makeRoom()
     },
     async get(id, owner) {

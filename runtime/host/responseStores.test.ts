@@ -90,6 +90,24 @@ describe.each(Object.entries(stores))('%s', (_, create) => {
   })
 })
 
+describe.each(Object.entries(stores))('%s', (_, create) => {
+  test('the owner who has the most makes room for the others', async () => {
+    const size = JSON.stringify(stored('modest 0', 'modest')).length
+    for (const limits of [
+      { ...roomy, maxResponses: 10 },
+      { ...roomy, maxBytes: 10.5 * size },
+    ]) {
+      let now = 0
+      const store = create(() => now++, limits)
+      for (let i = 0; i < 3; i++) await store.put(stored(`modest ${i}`, 'modest'))
+      for (let i = 0; i < 100; i++) await store.put(stored(`greedy ${i}`, 'greedy'))
+      for (let i = 0; i < 3; i++) expect(await store.get(`modest ${i}`, 'modest')).toBeDefined()
+      expect(await store.get('greedy 99', 'greedy')).toBeDefined()
+      expect(await store.get('greedy 80', 'greedy')).toBeUndefined()
+    }
+  })
+})
+
 test('a file survives a restart, and serves several at once', async () => {
   const path = newPath()
   const first = new SqliteResponseStore(path, Date.now)

@@ -13,6 +13,8 @@ const DEFAULT_LIMITS: ResponseStoreLimits = {
 
 /** Other processes add and drop too, so what is known of the whole is counted again now and then. */
 const PUTS_PER_COUNT = 1000
+/** A look at what all owners have takes some milliseconds. */
+const PUTS_PER_OWNER = 200
 const DROPS_PER_PUT = 4
 /** The time of use need not be exact, and a read should rarely be a write. */
 const USED_PRECISION_MS = 3_600_000
@@ -26,12 +28,14 @@ const SCHEMA = `
     bytes INTEGER NOT NULL,
     json TEXT NOT NULL
   ) STRICT;
-  -- All that counting needs to look at.
+  -- All that counting and dropping need to look at.
   CREATE INDEX IF NOT EXISTS responses_by_use ON responses (used_ms, bytes);
+  CREATE INDEX IF NOT EXISTS responses_by_owner ON responses (owner, used_ms, bytes);
 `
 
 /**
- * Responses in a SQLite file, which may be shared by several processes of one machine. A call takes well under a
+ * Responses in a SQLite file. When they are too many, those go first that their owner has not used for the longest time, of the
+ * owner who has the most. The file may be shared by several processes of one machine. A call takes well under a
  * millisecond, so it is made in place.
  */
 export class SqliteResponseStore implements ResponseStore {
@@ -39,6 +43,9 @@ export class SqliteResponseStore implements ResponseStore {
   readonly #clock: () => number
   readonly #limits: ResponseStoreLimits
   #putsUntilCount = 0
+  #putsUntilOwner = 0
+  /** Who makes room when it is needed. */
+  #ownerOfMost: string | null = null
   #numResponses = 0
   #numBytes = 0
 
@@ -105,19 +112,38 @@ export class SqliteResponseStore implements ResponseStore {
   #makeRoom(): void {
     const { maxAgeMs, maxResponses, maxBytes } = this.#limits
     if (--this.#putsUntilCount < 0) this.#count()
-    const oldestMs = this.#clock() - maxAgeMs
-    const isFull = this.#numResponses > maxResponses || this.#numBytes > maxBytes
+    this.#drop('used_ms < ?', this.#clock() - maxAgeMs)
+    if (this.#numResponses <= maxResponses && this.#numBytes <= maxBytes) return
+    if (--this.#putsUntilOwner < 0) this.#findOwnerOfMost()
+    if (this.#drop('owner IS ?', this.#ownerOfMost) === 0) this.#putsUntilOwner = 0
+  }
+
+  /** Drops those that were not used for the longest time. @returns how many */
+  #drop(which: 'used_ms < ?' | 'owner IS ?', value: number | string | null): number {
     const dropped = this.#database
       .prepare(
         `DELETE FROM responses WHERE rowid IN (
-           SELECT rowid FROM responses WHERE used_ms < ? ORDER BY used_ms, bytes LIMIT ?
+           SELECT rowid FROM responses WHERE ${which} ORDER BY used_ms, bytes LIMIT ?
          ) RETURNING bytes`,
       )
-      .all(isFull ? Number.MAX_SAFE_INTEGER : oldestMs, DROPS_PER_PUT)
+      .all(value, DROPS_PER_PUT)
     for (const { bytes } of dropped) {
       this.#numResponses--
       this.#numBytes -= Number(bytes)
     }
+    return dropped.length
+  }
+
+  #findOwnerOfMost(): void {
+    this.#putsUntilOwner = PUTS_PER_OWNER
+    const { maxResponses, maxBytes } = this.#limits
+    const most = this.#database
+      .prepare(
+        `SELECT owner FROM responses GROUP BY owner
+           ORDER BY max(count(*) / CAST(? AS REAL), total(bytes) / ?) DESC LIMIT 1`,
+      )
+      .get(maxResponses, maxBytes)
+    this.#ownerOfMost = most?.owner == null ? null : String(most.owner)
   }
 
   #count(): void {
