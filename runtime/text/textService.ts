@@ -71,7 +71,7 @@ export class TextService {
   }
 
   /**
-   * Prompt ids. Conversations carry their special tokens through the template, and begin as every text does, once; plain text
+   * Prompt ids. Conversations carry their special tokens through the template, those of GGUF files all but the BOS; plain text
    * gets those the tokenizer adds, by default.
    * @throws ChatTemplateError
    */

@@ -28,6 +28,8 @@ export interface LoadedText {
   template: ChatTemplateSource | undefined
   /** File with the template, for messages. */
   templatePath: string
+  /** A chat without the BOS that the tokenizer adds to texts gets it: docs/decisions/chat-bos.md. */
+  addsBosToChats: boolean
   fim: FimTokens | undefined
 }
 
@@ -55,6 +57,7 @@ async function loadGguf(path: string): Promise<LoadedText> {
     }),
     template: ggufTemplates(file),
     templatePath: path,
+    addsBosToChats: true,
     fim: findFimTokens(content => tokenizer.tokenId(content), file.metadata),
   }
 }
@@ -85,6 +88,7 @@ async function loadFolder(dir: string): Promise<LoadedText> {
     specialTokens: specialTokenTexts(config),
     template: fileTemplates?.source ?? config.chatTemplate,
     templatePath: fileTemplates?.path ?? join(dir, 'tokenizer_config.json'),
+    addsBosToChats: false,
     fim: findFimTokens(content => tokenizer.tokenId(content)),
   }
 }

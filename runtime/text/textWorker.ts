@@ -39,7 +39,8 @@ class TextThread {
         return this.#encode(request.text, request.options)
       case 'encodeChat': {
         const text = this.#chatTemplate().render(request.prompt)
-        return this.#encode(text, { addSpecialTokens: 'missingStart' })
+        const { addsBosToChats } = this.#loaded()
+        return this.#encode(text, { addSpecialTokens: addsBosToChats ? 'missingBos' : false })
       }
       case 'decode': {
         const { ids, skipSpecialTokens } = request

@@ -8,10 +8,10 @@ import { pieceBytes, type TokenPieces, tokenFlag } from './tokenPieces.ts'
 
 export interface EncodeOptions {
   /**
-   * Put what the model expects around a text (BOS, EOS). `missingStart` is for a rendered chat: templates write these tokens
-   * themselves, but some leave out the BOS that the tokenizer puts before every other text.
+   * Put what the model expects around a text (BOS, EOS); chat templates write these themselves. `missingBos`: only what goes
+   * before a text, unless it begins so already.
    */
-  addSpecialTokens: boolean | 'missingStart'
+  addSpecialTokens: boolean | 'missingBos'
   /** false: text that looks like a special token stays text. Default true. */
   parseSpecial?: boolean
 }
@@ -89,8 +89,8 @@ export class PipelineTokenizer implements Tokenizer {
     }
     if (addSpecialTokens === true) for (const id of suffixIds) out.push(id)
     const ids = out.slice()
-    const startsTwice = prefixIds.every((id, i) => ids[prefixIds.length + i] === id)
-    return addSpecialTokens === 'missingStart' && startsTwice ? ids.slice(prefixIds.length) : ids
+    const isTwice = prefixIds.every((id, i) => ids[prefixIds.length + i] === id)
+    return addSpecialTokens === 'missingBos' && isTwice ? ids.slice(prefixIds.length) : ids
   }
 
   #encodeNormalized(
