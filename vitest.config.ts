@@ -8,5 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A second, the default, is not long on a machine with other things to do.
+    expect: { poll: { timeout: 20_000 } },
   },
 })
