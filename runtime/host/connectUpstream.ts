@@ -1,8 +1,10 @@
 import { Client, Pool } from 'undici'
 import type { EngineFetch } from '../../edge/remote/engineFetch.ts'
+import { cancelClosedStreams } from './cancelClosedStreams.ts'
 import { copyUnreadChunks } from './copyUnreadChunks.ts'
 import { dispatchFetch } from './dispatchFetch.ts'
 
+cancelClosedStreams()
 copyUnreadChunks()
 
 export interface UpstreamOptions {
