@@ -70,12 +70,11 @@ export class TextLanes {
 
   #longLane(): WorkerCalls {
     clearTimeout(this.#idleTimer)
-    if (this.#long !== undefined) return this.#long
+    // Where one could not start, or start again, the next call tries anew.
+    if (this.#long !== undefined && !this.#long.hasFailed) return this.#long
     const lane = startWorker(this.#load)
-    // The next call tries anew.
-    lane.call(this.#load).catch(() => {
-      if (this.#long === lane) this.#long = undefined
-    })
+    // Whoever waits for the lane is told.
+    lane.call(this.#load).catch(() => {})
     this.#long = lane
     return lane
   }

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -151,6 +151,41 @@ describe('TextService', () => {
     const ids = await copy.encode('a '.repeat(150_000), { addSpecialTokens: false })
     expect(ids.length).toBeGreaterThan(150_000)
     await copy.close()
+  })
+
+  test('where the second worker could not restart, the next long prompt gets another', async () => {
+    const endless = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
+    const dir = await mkdtemp(join(tmpdir(), 'mistralrs-text-'))
+    const model = join(dir, 'model')
+    await cp(llama.dir, model, { recursive: true })
+    const copy = await TextService.load({
+      source: { kind: 'folder', dir: model },
+      chatTemplateOverride: endless,
+    })
+    const text = 'a '.repeat(150_000)
+    const encode = () => copy.encode(text, { addSpecialTokens: false })
+    const call = vi.spyOn(WorkerCalls.prototype, 'call')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const ids = await encode()
+      const lost = call.mock.contexts[0]
+      await rename(model, join(dir, 'gone'))
+      const hopeless = copy.render({ kind: 'chat', messages: [{ role: 'user', content: text }] })
+      const outcome = expect(hopeless).rejects.toThrow('did not come to an end')
+      vi.advanceTimersByTime(20_000)
+      await outcome
+      expect(await encode()).toEqual(ids)
+      await rename(join(dir, 'gone'), model)
+      call.mockClear()
+      expect(await encode()).toEqual(ids)
+      expect(call.mock.calls.map(([{ op }]) => op)).toEqual(['load', 'encode'])
+      expect(call.mock.contexts).not.toContain(lost)
+    } finally {
+      vi.useRealTimers()
+      call.mockRestore()
+      await copy.close()
+      await rm(dir, { recursive: true })
+    }
   })
 
   test('text that a step waits for goes before what else waits', async () => {

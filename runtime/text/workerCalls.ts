@@ -56,7 +56,12 @@ export class WorkerCalls {
 
   /** A call need not wait for the model to load. */
   get isLoaded(): boolean {
-    return this.#load !== undefined && this.#failure === undefined
+    return this.#load !== undefined && !this.hasFailed
+  }
+
+  /** It takes no more calls. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
   }
 
   /** Nothing is under way or waits. */
