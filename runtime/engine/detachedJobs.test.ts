@@ -153,6 +153,27 @@ test('an owner with the most logs makes room for others before their time, and f
   expect(await isKept('d', 'modest')).toBe(true)
 })
 
+test('where the jobs of the owner with the most run, the next one with more makes room', async () => {
+  const { jobs } = setUp({ stepDelayMs: 2 }, { maxLogs: 3, keepMs: 1000, now: () => 0 })
+  const submit = (jobId: string, owner: string, change: Partial<GenerateJob> = {}) =>
+    jobs.submit({ ...job, jobId, owner, ...change }, never)
+  const endless = { maxTokens: 4000, ignoreEos: true }
+  for (const id of ['a', 'b']) await submit(id, 'busy', endless)
+  await readAll(await submit('c', 'done'))
+  await readAll(await submit('d', 'new'))
+  await expect(jobs.attach('c', -1, 'done', never)).rejects.toMatchObject({ kind: 'job_not_found' })
+  for (const id of ['a', 'b']) await jobs.cancel(id, 'busy')
+})
+
+test('whoever has as much as the others gets no room of theirs', async () => {
+  const { jobs } = setUp({}, { maxLogs: 2, keepMs: 1000, now: () => 0 })
+  const submit = (jobId: string, owner: string) => jobs.submit({ ...job, jobId, owner }, never)
+  for (const owner of ['one', 'two']) await readAll(await submit('a', owner))
+  for (const owner of ['one', 'two']) {
+    await expect(submit('b', owner)).rejects.toMatchObject({ kind: 'busy' })
+  }
+})
+
 test('events that need room take it from the owner with the most', async () => {
   const { jobs } = setUp({}, { maxBytes: 8000, keepMs: 1000, now: () => 0 })
   const size = async (jobId: string, owner: string) =>

@@ -24,6 +24,15 @@ interface Entry {
   owner: string | undefined
 }
 
+/** What an owner has. */
+interface Held {
+  numLogs: number
+  numEnded: number
+  numBytes: number
+}
+
+const nothing: Held = { numLogs: 0, numEnded: 0, numBytes: 0 }
+
 /**
  * Logs by key, within bounds. Those of ended jobs go, the one that ended first before the others, when room is needed: once
  * they have had their time, and sooner when somebody needs it who has less than their owner.
@@ -33,8 +42,8 @@ export class JobLogs {
   readonly #logs = new Map<string, Entry>()
   /** In the order in which they ended. */
   readonly #ended = new Map<string, Entry>()
-  /** What each owner has; none of nothing. */
-  readonly #held = new Map<string | undefined, { numLogs: number; numBytes: number }>()
+  /** By owner; those of nothing are not there. */
+  readonly #held = new Map<string | undefined, Held>()
   #numBytes = 0
 
   constructor(limits: Partial<JobLogLimits> = {}) {
@@ -62,7 +71,7 @@ export class JobLogs {
 
   add(key: string, owner: string | undefined, log: JobLog): void {
     this.#logs.set(key, { log, owner })
-    this.#hold(owner, 1, log.numBytes)
+    this.#hold(owner, { numLogs: 1, numBytes: log.numBytes })
   }
 
   /** @returns whether the events fit */
@@ -72,7 +81,7 @@ export class JobLogs {
     const { maxBytes } = this.#limits
     if (log.numBytes + bytes > maxBytes / 4) return false
     while (this.#numBytes + bytes > maxBytes) if (!this.#makeRoom(owner)) return false
-    this.#hold(owner, 0, bytes)
+    this.#hold(owner, { numBytes: bytes })
     log.append(events, bytes)
     return true
   }
@@ -82,7 +91,7 @@ export class JobLogs {
     const { log, owner } = entry
     const before = log.numBytes
     log.end(this.#limits.now(), error)
-    this.#hold(owner, 0, log.numBytes - before)
+    this.#hold(owner, { numEnded: 1, numBytes: log.numBytes - before })
     this.#ended.set(key, entry)
   }
 
@@ -92,11 +101,14 @@ export class JobLogs {
     return entry
   }
 
-  #hold(owner: string | undefined, logs: number, bytes: number): void {
-    const { numLogs, numBytes } = this.#held.get(owner) ?? { numLogs: 0, numBytes: 0 }
-    this.#numBytes += bytes
-    if (numLogs + logs === 0) this.#held.delete(owner)
-    else this.#held.set(owner, { numLogs: numLogs + logs, numBytes: numBytes + bytes })
+  #hold(owner: string | undefined, more: Partial<Held>): void {
+    const held = { ...(this.#held.get(owner) ?? nothing) }
+    held.numLogs += more.numLogs ?? 0
+    held.numEnded += more.numEnded ?? 0
+    held.numBytes += more.numBytes ?? 0
+    this.#numBytes += more.numBytes ?? 0
+    if (held.numLogs === 0) this.#held.delete(owner)
+    else this.#held.set(owner, held)
   }
 
   /** Drops a log, if there is one that may go. */
@@ -105,26 +117,28 @@ export class JobLogs {
     if (oldest === undefined) return false
     const endedMs = oldest[1].log.endedMs ?? 0
     if (this.#limits.now() - endedMs >= this.#limits.keepMs) return this.#drop(...oldest)
-    const most = this.#ownerOfMost()
-    if (most === forOwner) return false
-    for (const ended of this.#ended) if (ended[1].owner === most) return this.#drop(...ended)
+    let from: { owner: string | undefined } | undefined
+    let most = this.#share(this.#held.get(forOwner) ?? nothing)
+    for (const [owner, held] of this.#held) {
+      const share = this.#share(held)
+      if (held.numEnded === 0 || share <= most) continue
+      from = { owner }
+      most = share
+    }
+    if (from === undefined) return false
+    for (const ended of this.#ended) if (ended[1].owner === from.owner) return this.#drop(...ended)
     return false
   }
 
-  #ownerOfMost(): string | undefined {
+  #share({ numLogs, numBytes }: Held): number {
     const { maxLogs, maxBytes } = this.#limits
-    let most: { owner: string | undefined; share: number } | undefined
-    for (const [owner, { numLogs, numBytes }] of this.#held) {
-      const share = Math.max(numLogs / maxLogs, numBytes / maxBytes)
-      if (most === undefined || share > most.share) most = { owner, share }
-    }
-    return most?.owner
+    return Math.max(numLogs / maxLogs, numBytes / maxBytes)
   }
 
   #drop(key: string, { log, owner }: Entry): true {
     this.#ended.delete(key)
     this.#logs.delete(key)
-    this.#hold(owner, -1, -log.numBytes)
+    this.#hold(owner, { numLogs: -1, numEnded: -1, numBytes: -log.numBytes })
     return true
   }
 }
