@@ -301,4 +301,6 @@ export interface NativeError extends Error {
     | 'interrupted'
     | 'disposed'
     | 'internal'
+    /** The device takes no more work from this process: only a new one can use it again. */
+    | 'device_lost'
 }

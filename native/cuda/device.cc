@@ -6,8 +6,17 @@
 #include "plan/error.h"
 
 namespace mistralrs::cuda {
+namespace {
 
-Device::Device() : kernels_(openKernels()) {
+const char* codeOf(const CudaKernelTable& kernels, int32_t error, const char* otherwise) {
+  return kernels.isFatal(error) ? "device_lost" : otherwise;
+}
+
+}  // namespace
+
+Device::Device() : Device(openKernels()) {}
+
+Device::Device(const CudaKernelTable& kernels) : kernels_(kernels) {
   check(kernels_.deviceInfo(0, &info_), "asking for the device");
   check(kernels_.setDevice(0), "choosing the device");
   check(kernels_.createStream(&stream_), "making a stream");
@@ -17,7 +26,7 @@ Device::Device() : kernels_(openKernels()) {
 Device::~Device() { kernels_.destroyStream(stream_); }
 
 void Device::check(int32_t error, const char* what) const {
-  if (error) throw Error("internal", format("cuda, %s: %s", what, kernels_.errorText(error)));
+  if (error) throw Error(codeOf(kernels_, error, "internal"), format("cuda, %s: %s", what, kernels_.errorText(error)));
 }
 
 DeviceMemory::DeviceMemory(const Device& device, int64_t bytes, const char* what, Kind kind)
@@ -26,7 +35,7 @@ DeviceMemory::DeviceMemory(const Device& device, int64_t bytes, const char* what
   void* memory = nullptr;
   const int32_t error = kind == kPinned ? kernels_->allocatePinned(&memory, bytes) : kernels_->allocate(&memory, bytes);
   if (error)
-    throw Error("out_of_memory", format("%s: %lld bytes of %s memory: %s", what, static_cast<long long>(bytes),
+    throw Error(codeOf(*kernels_, error, "out_of_memory"), format("%s: %lld bytes of %s memory: %s", what, static_cast<long long>(bytes),
                                         kind == kPinned ? "pinned host" : "device", kernels_->errorText(error)));
   data_ = static_cast<uint8_t*>(memory);
 }

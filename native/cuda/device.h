@@ -9,8 +9,9 @@ namespace mistralrs::cuda {
 
 class Device {
  public:
-  // Opens the first device. Throws Error as openKernels does.
+  // Opens the first device. Throws Error as openKernels and `check` do.
   Device();
+  explicit Device(const CudaKernelTable& kernels);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -21,7 +22,8 @@ class Device {
   // Whether linearLarge runs on it.
   bool hasLarge() const { return hasLarge_; }
 
-  // Throws Error `internal` that names what failed, unless `error` is 0.
+  // Throws Error that names what failed, unless `error` is 0: `device_lost` when nothing on the device can be trusted any more,
+  // else `internal`.
   void check(int32_t error, const char* what) const;
   void copy(void* to, const void* from, int64_t bytes) const { check(kernels_.copy(to, from, bytes, stream_), "copy"); }
   void fill(void* memory, int byte, int64_t bytes) const { check(kernels_.fill(memory, byte, bytes, stream_), "fill"); }
@@ -35,7 +37,7 @@ class Device {
   bool hasLarge_ = false;
 };
 
-// Device memory, or pinned host memory. Throws Error `out_of_memory` that says what for.
+// Device memory, or pinned host memory. Throws Error `out_of_memory` that says what for, or `device_lost`.
 class DeviceMemory {
  public:
   enum Kind { kDevice, kPinned };

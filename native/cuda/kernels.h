@@ -137,6 +137,8 @@ typedef struct {
 typedef struct {
   // ---- runtime (runtime.cu) ----
   const char* (*errorText)(int32_t error);
+  // Whether after this error every later call of the process fails too.
+  int32_t (*isFatal)(int32_t error);
   int32_t (*deviceCount)(int32_t* count);
   int32_t (*deviceInfo)(int32_t device, CudaDeviceInfo* info);
   int32_t (*setDevice)(int32_t device);

@@ -1,3 +1,4 @@
+import { isDeviceLost } from '../engine/deviceLoss.ts'
 import { LocalEngine } from '../engine/localEngine.ts'
 import { ModelRegistry } from '../engine/modelRegistry.ts'
 import type { Listener } from '../host/listen.ts'
@@ -6,39 +7,61 @@ import { DEMO_NOTICE, findModel, loadServedEngine, modelRequest } from './loadEn
 import type { Log } from './log.ts'
 import type { ModelOptions } from './options.ts'
 import { createProgress } from './progress.ts'
-import { CLOSE_MS, DRAIN_MS, shutdownSignal } from './serverProcess.ts'
+import { CLOSE_MS, DRAIN_MS, EXIT_DEVICE_LOST, shutdownSignal } from './serverProcess.ts'
 import { logThroughput } from './throughput.ts'
 
 export interface ModelServerOptions extends ModelOptions {
   servedModelName?: string
 }
 
-/**
- * Binds at once, refuses work while the model loads, drains at the first SIGINT or SIGTERM.
- * @param bind serves the models of a registry
- * @param announce called with the port once the model is ready
- * @returns the exit code
- */
-export async function runModelServer(
+/** What a model server is made of. */
+export interface ModelServerParts {
+  /** Serves the models of a registry. */
+  bind(registry: ModelRegistry): Promise<Listener>
+  /** Adds the models, and resolves when they are ready. */
+  load(registry: ModelRegistry): Promise<unknown>
+  /** Called with the port once the models are ready. */
+  announce(port: number): void
+}
+
+/** Serves the model of the options, as `runModels` does. */
+export function runModelServer(
   options: ModelServerOptions,
   log: Log,
-  bind: (registry: ModelRegistry) => Promise<Listener>,
-  announce: (port: number) => void,
+  bind: ModelServerParts['bind'],
+  announce: ModelServerParts['announce'],
 ): Promise<number> {
+  return runModels({ bind, load: registry => load(options, registry, log), announce }, log)
+}
+
+/**
+ * Binds at once, refuses work while models load, drains at the first SIGINT or SIGTERM; ends by itself when their device is lost.
+ * @returns the exit code
+ */
+export async function runModels(parts: ModelServerParts, log: Log): Promise<number> {
   const shutdown = shutdownSignal(log)
   const registry = new ModelRegistry()
-  const server = await bind(registry)
+  const server = await parts.bind(registry)
   log.debug(`bound to port ${server.port}, loading`)
+  const lost = registry.deviceLost.then(error => {
+    log.error(`The device is lost to this process: ${error.message}`)
+    return EXIT_DEVICE_LOST
+  })
   try {
-    const loaded = await Promise.race([load(options, registry, log), shutdown])
+    const loaded = await Promise.race([parts.load(registry).then(() => 'ready'), shutdown, lost])
+    if (typeof loaded === 'number') return loaded
     if (loaded === undefined) return 0
-    announce(server.port)
+    parts.announce(server.port)
     const stopLog = logThroughput(registry, log)
-    await shutdown
+    const ended = await Promise.race([shutdown, lost])
     stopLog()
+    if (ended !== undefined) return ended
     log.info('Shutting down: running requests may finish, new ones are refused.')
     await registry.drain(DRAIN_MS)
     return 0
+  } catch (error) {
+    if (isDeviceLost(error)) return await lost
+    throw error
   } finally {
     await server.close(CLOSE_MS)
     await registry.dispose()
@@ -46,11 +69,7 @@ export async function runModelServer(
 }
 
 /** Registers the model under its name before it loads, so that clients are told to come back. */
-async function load(
-  options: ModelServerOptions,
-  registry: ModelRegistry,
-  log: Log,
-): Promise<ModelRegistry> {
+async function load(options: ModelServerOptions, registry: ModelRegistry, log: Log): Promise<void> {
   const progress = createProgress(process.stderr, log.notice)
   const id = options.servedModelName ?? requestedId(modelRequest(options))
   try {
@@ -61,7 +80,6 @@ async function load(
       if (engine instanceof LocalEngine) engine.warmUp()
       return engine
     })
-    return registry
   } finally {
     progress.stop()
   }

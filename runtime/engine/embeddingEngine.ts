@@ -83,6 +83,10 @@ export class EmbeddingEngine implements ManagedEngine {
     return this.#options.report
   }
 
+  get deviceLost(): Promise<Error> {
+    return this.#service.deviceLost
+  }
+
   async submit(): Promise<Accepted> {
     const message = `The model '${this.#options.info.id}' makes embeddings; it does not generate text.`
     throw new EngineError({ kind: 'invalid', message, param: 'model' })

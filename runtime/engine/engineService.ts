@@ -6,6 +6,7 @@ import {
   type ModelMetrics,
 } from '../../edge/engine.ts'
 import type { Scheduler } from '../scheduler/scheduler.ts'
+import { isDeviceLost } from './deviceLoss.ts'
 
 /** What the periodic log line and the metrics are made of, beside what a scheduler counts. */
 export type EngineStats = Scheduler['counters'] &
@@ -20,6 +21,7 @@ export class EngineService {
   readonly #completed = new Map<string, number>()
   readonly #rejected = new Map<string, number>()
   readonly #idleWaiters: (() => void)[] = []
+  readonly #lost = Promise.withResolvers<Error>()
   #state: 'ready' | 'draining' | 'failed' | 'disposed' = 'ready'
   #failure = ''
 
@@ -28,6 +30,11 @@ export class EngineService {
     this.#info = info
     this.#scheduler = scheduler
     this.#capacity = capacity
+  }
+
+  /** Settles when the device under the executor is lost to this process, with the error that said so. */
+  get deviceLost(): Promise<Error> {
+    return this.#lost.promise
   }
 
   get isReady(): boolean {
@@ -153,6 +160,7 @@ export class EngineService {
     if (this.#state === 'disposed') return undefined
     this.#state = 'failed'
     this.#failure = error instanceof Error ? error.message : String(error)
+    if (isDeviceLost(error)) this.#lost.resolve(error)
     return { kind: 'internal', message: `The engine failed: ${this.#failure}` }
   }
 }

@@ -127,6 +127,10 @@ export class LocalEngine implements ManagedEngine {
     return this.#options.report
   }
 
+  get deviceLost(): Promise<Error> {
+    return this.#service.deviceLost
+  }
+
   /** What applies to a request that says nothing. */
   get generation(): GenerationDefaults {
     return this.#options.generation

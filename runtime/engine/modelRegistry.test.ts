@@ -25,6 +25,7 @@ function fakeEngine(id: string, created = 1): ManagedEngine {
     embeddingSize: null,
   }
   return {
+    deviceLost: new Promise(() => {}),
     submit: async () => ({
       jobId: 'j',
       model: id,

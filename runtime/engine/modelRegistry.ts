@@ -17,10 +17,13 @@ import { createMediaFetcher, type FetchMedia } from '../media/fetchMedia.ts'
 import { mediaParts } from '../media/mediaParts.ts'
 import { resolveMedia } from '../media/resolveMedia.ts'
 import type { AttendedEngine } from './detachedJobs.ts'
+import { isDeviceLost } from './deviceLoss.ts'
 import { systemInfo } from './systemInfo.ts'
 
 /** The engine of one model, which can be taken out of service. */
 export interface ManagedEngine extends Omit<AttendedEngine, 'load' | 'unload' | 'system'> {
+  /** Settles when the device under it is lost to this process; running jobs have ended with an error by then. */
+  readonly deviceLost: Promise<Error>
   drain(deadlineMs: number): Promise<void>
   dispose(): Promise<void>
 }
@@ -54,11 +57,17 @@ const UNLOAD_DRAIN_MS = 10 * 60_000
 export class ModelRegistry implements AttendedEngine {
   readonly #entries: Entry[] = []
   readonly #fetchMedia: FetchMedia
+  readonly #lost = Promise.withResolvers<Error>()
   #isDraining = false
 
   /** @param options.fetchMedia for tests: what fetches the media that jobs only name */
   constructor({ fetchMedia = createMediaFetcher() }: { fetchMedia?: FetchMedia } = {}) {
     this.#fetchMedia = fetchMedia
+  }
+
+  /** Settles when a model, loaded or loading, finds its device lost to this process: no model can use it any more. */
+  get deviceLost(): Promise<Error> {
+    return this.#lost.promise
   }
 
   /** Names a model and loads it; one that fails to load stays listed as failed. @returns its engine */
@@ -198,9 +207,11 @@ export class ModelRegistry implements AttendedEngine {
           throw draining()
         }
         entry.engine = engine
+        engine.deviceLost.then(this.#lost.resolve)
         return engine
       } catch (cause) {
         entry.error = cause instanceof Error ? cause : new Error(String(cause))
+        if (isDeviceLost(cause)) this.#lost.resolve(cause)
         throw cause
       } finally {
         entry.loading = undefined

@@ -8,6 +8,30 @@
 namespace mistralrs::cuda {
 
 const char* errorText(int32_t error) { return cudaGetErrorString(static_cast<cudaError_t>(error)); }
+
+// Those of which the CUDA runtime's documentation says that the process must be ended and started again.
+int32_t isFatal(int32_t error) {
+  switch (error) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+#if CUDART_VERSION >= 13000
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorContained:
+#endif
+    case cudaErrorExternalDevice: return true;
+    default: return false;
+  }
+}
+
 int32_t deviceCount(int32_t* count) { return cudaGetDeviceCount(count); }
 
 int32_t deviceInfo(int32_t device, CudaDeviceInfo* info) {

@@ -5,6 +5,7 @@
 namespace mistralrs::cuda {
 
 const char* errorText(int32_t error);
+int32_t isFatal(int32_t error);
 int32_t deviceCount(int32_t* count);
 int32_t deviceInfo(int32_t device, CudaDeviceInfo* info);
 int32_t setDevice(int32_t device);

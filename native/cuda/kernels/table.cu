@@ -6,6 +6,7 @@ extern "C" __attribute__((visibility("default"))) const CudaKernelTable* mistral
   using namespace mistralrs::cuda;
   static const CudaKernelTable table = {
       .errorText = errorText,
+      .isFatal = isFatal,
       .deviceCount = deviceCount,
       .deviceInfo = deviceInfo,
       .setDevice = setDevice,
