@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { testedBackends } from '../test/support/nativeBackends.ts'
 import {
   cycleModel,
   cycleVocab,
@@ -17,7 +18,7 @@ const native = loadNative()
 const folder = new WeightFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-describe.each(['reference', 'cpu'] as const)('a model of the %s backend', backend => {
+describe.each(testedBackends())('a model of the %s backend', backend => {
   let model: NativeModel
   beforeEach(async () => {
     model = await native.load(cycleModel(folder, backend))

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { testedBackends } from '../test/support/nativeBackends.ts'
 import {
   cycleModel,
   cycleVocab,
@@ -16,7 +17,7 @@ const native = loadNative()
 const folder = new WeightFolder()
 afterAll(() => folder[Symbol.dispose]())
 
-describe.each(['reference', 'cpu'] as const)('slots of the %s backend', backend => {
+describe.each(testedBackends())('slots of the %s backend', backend => {
   let model: NativeModel
   beforeEach(async () => {
     model = await native.load(cycleModel(folder, backend))

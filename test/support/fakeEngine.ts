@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import type { GenerateEvent, GenerateJob } from '../../edge/engine.ts'
 import type { EngineText } from '../../runtime/engine/engineText.ts'
 import { LocalEngine, type LocalEngineOptions } from '../../runtime/engine/localEngine.ts'
+import type { NativeModel } from '../../runtime/native.ts'
 import { detectFormat } from '../../runtime/parse/detectFormat.ts'
 import type { SchedulerOptions } from '../../runtime/scheduler/scheduler.ts'
 import type { PromptText } from '../../runtime/text/textService.ts'
@@ -39,32 +40,39 @@ export function fakeText(
   }
 }
 
+type FakeEngineOptions = Partial<Omit<LocalEngineOptions, 'scheduler'>> & {
+  scheduler?: Partial<SchedulerOptions>
+  maxModelLen?: number
+  vocabSize?: number
+}
+
+/** Limits of an engine for tests. */
+export const fakeLimits: SchedulerOptions = {
+  groups: fakeGroups,
+  numPages: 400,
+  maxSequences: 8,
+  maxBatchedTokens: 64,
+  maxLogitRows: 16,
+  maxSlots: 32,
+  maxWaiting: 50,
+  prefixCache: true,
+}
+
 /** An engine over the fake model; token 0 ends a text. */
-export function fakeEngine(
+export function fakeEngine(text: EngineText, options: FakeEngineOptions = {}) {
+  const numPages = options.scheduler?.numPages ?? fakeLimits.numPages
+  const native = new FakeNative(fakeGroups, numPages)
+  return { engine: engineOver(native, text, options), native }
+}
+
+/** An engine over any model, with no text worker. */
+export function engineOver(
+  native: NativeModel,
   text: EngineText,
-  {
-    maxModelLen = fakeMaxModelLen,
-    vocabSize = fakeVocabSize,
-    ...change
-  }: Partial<Omit<LocalEngineOptions, 'scheduler'>> & {
-    scheduler?: Partial<SchedulerOptions>
-    maxModelLen?: number
-    vocabSize?: number
-  } = {},
-) {
-  const scheduler = {
-    groups: fakeGroups,
-    numPages: 400,
-    maxSequences: 8,
-    maxBatchedTokens: 64,
-    maxLogitRows: 16,
-    maxSlots: 32,
-    maxWaiting: 50,
-    prefixCache: true,
-    ...change.scheduler,
-  }
-  const native = new FakeNative(fakeGroups, scheduler.numPages)
-  const engine = new LocalEngine(
+  { maxModelLen = fakeMaxModelLen, vocabSize = fakeVocabSize, ...change }: FakeEngineOptions = {},
+): LocalEngine {
+  const scheduler = { ...fakeLimits, ...change.scheduler }
+  return new LocalEngine(
     {
       info: {
         id: 'fake',
@@ -105,7 +113,6 @@ export function fakeEngine(
     text,
     native,
   )
-  return { engine, native }
 }
 
 /** All events of a job, numbered without holes. */

@@ -28,20 +28,33 @@ export class WeightFolder {
     rmSync(this.path, { recursive: true, force: true })
   }
 
-  /** Writes a float32 weight and says how to load it. */
-  weight(name: string, rows: number, cols: number, value: (r: number, c: number) => number) {
-    const data = Float32Array.from({ length: rows * cols }, (_, i) =>
-      value(Math.floor(i / cols), i % cols),
-    )
+  /** Writes a weight and says how to load it. */
+  weight(
+    name: string,
+    rows: number,
+    cols: number,
+    value: (r: number, c: number) => number,
+    type: 'F16' | 'F32' = 'F32',
+  ) {
+    const values = { length: rows * cols }
+    const at = (_: unknown, i: number) => value(Math.floor(i / cols), i % cols)
+    const data = type === 'F16' ? Float16Array.from(values, at) : Float32Array.from(values, at)
     // A name of its own: an earlier file may still be mapped.
     const path = join(this.path, `${name}${this.#numFiles++}.bin`)
     writeFileSync(path, data)
-    return floatWeight(name, path, rows, cols)
+    return floatWeight(name, path, rows, cols, type)
   }
 }
 
-function floatWeight(name: string, path: string, rows: number, cols: number): WeightSpec {
-  const part = { path, offset: 0, bytes: rows * cols * 4, type: 'F32' as const, rows, cols }
+function floatWeight(
+  name: string,
+  path: string,
+  rows: number,
+  cols: number,
+  type: 'F16' | 'F32',
+): WeightSpec {
+  const bytes = rows * cols * (type === 'F16' ? 2 : 4)
+  const part = { path, offset: 0, bytes, type, rows, cols }
   return { name, rows, cols, parts: [part] }
 }
 
@@ -88,6 +101,58 @@ logits b3
     maxLogitRows: 8,
     maxSlots: 3,
     kv: { numPages: 4, pageBytes: 16 * cycleWidth * 2 * 4, type: 'f32', poison: true },
+  }
+}
+
+const tableWidth = 160
+export const tablePageTokens = 16
+export const tablePageBytes = tablePageTokens * tableWidth * 2 * 2
+
+/**
+ * Logits that depend on the last token and on how often another one, which it asks for, came before: numbers that float16 holds,
+ * so that they are the same but for the last bit in every kernel and batch.
+ */
+export function tableModel(
+  folder: WeightFolder,
+  spec: Pick<LoadSpec, 'backend'> & { vocab: number; numPages: number },
+): LoadSpec {
+  const { vocab, backend, numPages } = spec
+  const random = (r: number, c: number) => ((r * 7919 + c * 104729) % 1009) / 256 - 2
+  const weight = (name: string, rows: number, value: (r: number, c: number) => number) =>
+    folder.weight(name, rows, tableWidth, value, 'F16')
+  return {
+    plan: `plan 1
+vocab ${vocab}
+group 0 kind=full kv_heads=1 head_dim=${tableWidth} layers=1 page_tokens=${tablePageTokens}
+weight w0 rows=${vocab} cols=${tableWidth} name=embed
+weight w1 rows=${tableWidth} cols=${tableWidth} name=query
+weight w2 rows=${vocab} cols=${tableWidth} name=head
+buffer b0 rows=T width=${tableWidth} at=0
+buffer b1 rows=T width=${tableWidth} at=${tableWidth}
+buffer b2 rows=T width=${tableWidth} at=${2 * tableWidth}
+buffer b3 rows=L width=${tableWidth} at=0
+buffer b4 rows=L width=${vocab} at=${tableWidth}
+op embed out=b0 weight=w0 scale=1
+op linear in=b0 out=b1 weights=w1
+op kv_write k=b0 v=b0 group=0 layer=0
+op attention q=b1 out=b2 group=0 layer=0 heads=1 scale=0.25 softcap=0
+op add a=b0 b=b2 out=b2 scale=0.125
+op select_rows in=b2 out=b3
+op linear in=b3 out=b4 weights=w2
+logits b4
+`,
+    weights: [
+      weight('embed', vocab, (r, c) => (r === c ? 8 : 0)),
+      weight('query', tableWidth, (r, c) => (r === (c * 5 + 3) % vocab && c < vocab ? 1 : 0)),
+      weight('head', vocab, random),
+    ],
+    backend,
+    threads: 2,
+    maxTokens: 64,
+    maxSequences: 8,
+    maxLogitRows: 16,
+    maxSlots: 32,
+    kv: { numPages, pageBytes: tablePageBytes, type: 'f16', poison: true },
   }
 }
 
