@@ -27,6 +27,8 @@ class CudaBackend final : public Backend {
         arenas_{DeviceMemory(device_, plan_.arenaWidth[0] * options.maxTokens * 4, "token buffers"),
                 DeviceMemory(device_, plan_.arenaWidth[1] * options.maxLogitRows * 4, "logit buffers")},
         hostLogits_(device_, resultWidth() * options.maxLogitRows * 4, "logits", DeviceMemory::kPinned),
+        stats_(device_, statsBytes(options.maxLogitRows), "sums of logits"),
+        hostStats_(device_, statsBytes(options.maxLogitRows), "sums of logits", DeviceMemory::kPinned),
         kv_(device_, options.numPages * options.pageBytes, "KV cache"), step_{plan_, device_, {arenas_[0].floats(), arenas_[1].floats()}},
         inputs_(device_, kNumRegions + AttentionOps::numRegions(plan_)), rowOps_(plan_, weights_, device_, options.maxTokens),
         attentionOps_(plan_, device_, options, kv_.data(), kNumRegions), graphs_(device_), linearOf_(plan_.ops.size(), -1),
@@ -53,12 +55,20 @@ class CudaBackend final : public Backend {
     if (isWhole && finished && step_.numRows[1] > 0) {
       const View result{plan_.logits, 0, resultWidth()};
       device_.copy(hostLogits_.data(), step_.at(result).data, step_.numRows[1] * resultWidth() * 4);
+      if (plan_.sampled) device_.copy(hostStats_.data(), stats_.data(), statsBytes(step_.numRows[1]));
     }
     device_.synchronize();
     return finished;
   }
 
   const float* logits(int row) const override { return hostLogits_.floats() + row * resultWidth(); }
+
+  RowStats stats(int row) const override {
+    if (!plan_.sampled) return {};
+    const auto blocks = static_cast<size_t>(numRowBlocks());
+    const float* first = hostStats_.floats() + row * 2 * numRowBlocks();
+    return {{first, blocks}, {first + blocks, blocks}};
+  }
 
   std::vector<float> readBuffer(int buffer) const override {
     const int64_t width = plan_.buffers[buffer].width;
@@ -79,6 +89,8 @@ class CudaBackend final : public Backend {
 
  private:
   int64_t resultWidth() const { return plan_.buffers[plan_.logits].width; }
+  int64_t numRowBlocks() const { return (resultWidth() + kCudaRowBlock - 1) / kCudaRowBlock; }
+  int64_t statsBytes(int rows) const { return plan_.sampled ? int64_t{rows} * 2 * numRowBlocks() * 4 : 0; }
 
   void makeLinearOps() {
     LinearOp::Needs needs;
@@ -137,6 +149,11 @@ class CudaBackend final : public Backend {
         execute(i);
       }
     }
+    if (end == static_cast<int>(plan_.ops.size()) && plan_.sampled && step_.numRows[1] > 0) {
+      const CudaRows logits = step_.at({plan_.logits, 0, resultWidth()});
+      const int width = static_cast<int>(resultWidth());
+      device_.check(device_.kernels().rowStats(logits, step_.numRows[1], width, stats_.floats(), device_.stream()), "sums of logits");
+    }
     return true;
   }
 
@@ -158,6 +175,7 @@ class CudaBackend final : public Backend {
   const PreparedWeights weights_;
   const DeviceMemory arenas_[2];
   const DeviceMemory hostLogits_;  // [L, vocab], or hidden states
+  const DeviceMemory stats_, hostStats_;  // [L][2][blocks]: RowStats of each row
   const DeviceMemory kv_;
   Step step_;
   StepInputs inputs_;

@@ -19,6 +19,7 @@ enum { kCudaMaxSmallTokens = 64 };// most tokens of linearSmall's tile
 enum { kCudaMaxSegments = 6 };    // stacked weights of one launch
 enum { kCudaAttentionRows = 16 }; // (query, head) pairs of one warp of attentionTiles
 enum { kCudaMaxPartials = 512 };  // of one run
+enum { kCudaRowBlock = 128 };     // logits that have one maximum and sum: kRowBlock of plan/row_passes.h
 
 typedef struct {
   char name[256];
@@ -186,6 +187,11 @@ typedef struct {
   // Norm (unless eps is 0), then rotation of the first `dim` columns of each head. out may be in.
   int32_t (*normRope)(CudaRows in, const float* weight, float eps, float offset, int32_t heads, int32_t headDim, const float* table,
                       int32_t dim, int32_t rows, CudaRows out, void* stream);
+
+  // ---- logits (row_stats.cu) ----
+  // Of each row of `width` floats, in blocks of kCudaRowBlock: stats [rows][2][blocks], their maxima and their sums of
+  // exp(value - the row's maximum), with the bits of plan/row_passes.h.
+  int32_t (*rowStats)(CudaRows in, int32_t rows, int32_t width, float* stats, void* stream);
 
   // ---- several ops of docs/plan.md in one launch (store_qkv.cu) ----
   int32_t (*storeQkv)(const CudaQkv* qkv, void* stream);

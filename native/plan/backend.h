@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "plan/logit_row.h"
 #include "plan/plan.h"
 #include "plan/weights.h"
 
@@ -45,6 +46,8 @@ class Backend {
   virtual bool forward(const Batch& batch, int lastOp, const std::atomic<bool>& interrupt) = 0;
   // Row l of the logits of the last forward, [vocab]; valid until the next one.
   virtual const float* logits(int row) const = 0;
+  // What is known of that row beside.
+  virtual RowStats stats([[maybe_unused]] int row) const { return {}; }
   // Rows x width of a buffer after the last forward.
   virtual std::vector<float> readBuffer(int buffer) const = 0;
   virtual void copyPage(int32_t from, int32_t to) = 0;

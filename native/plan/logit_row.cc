@@ -8,17 +8,25 @@
 
 namespace mistralrs {
 
-void LogitRow::assign(const float* logits, int vocab) {
+void LogitRow::assign(const float* logits, int vocab, const RowStats& known) {
   logits_ = logits;
   vocab_ = vocab;
   wholeBlocks_ = vocab / kBlock;
   const int rest = vocab % kBlock;
   std::fill(std::copy_n(logits + vocab - rest, rest, tail_), tail_ + kBlock, -INFINITY);
   maxima_.resize(wholeBlocks_ + (rest > 0));
-  blockMaxima(logits, wholeBlocks_, maxima_.data());
-  if (rest) blockMaxima(tail_, 1, &maxima_.back());
+  if (known.maxima.empty()) {
+    blockMaxima(logits, wholeBlocks_, maxima_.data());
+    if (rest) blockMaxima(tail_, 1, &maxima_.back());
+  } else {
+    std::copy_n(known.maxima.begin(), maxima_.size(), maxima_.begin());
+  }
   max_ = *std::max_element(maxima_.begin(), maxima_.end());
   sumScale_ = 0;
+  if (known.sums.empty()) return;
+  sums_.assign(known.sums.begin(), known.sums.end());
+  sum_ = std::accumulate(sums_.begin(), sums_.end(), 0.0);
+  sumScale_ = 1;
 }
 
 int32_t LogitRow::argmax() const {

@@ -2,6 +2,7 @@
 // a random token reads the whole row once or twice and sorts next to nothing.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "plan/row_passes.h"
@@ -14,12 +15,19 @@ struct Candidate {
   float mass;  // exp((logit - max) * scale), once `LogitRow::weigh` has run
 };
 
+// What a backend has found of a row beside its logits: blockMaxima and blockSums of scale 1, bit for bit, the last block filled up with
+// -infinity. Empty: nothing.
+struct RowStats {
+  std::span<const float> maxima, sums;  // [blocks]
+};
+
 class LogitRow {
  public:
   static constexpr int kBlock = kRowBlock;
 
-  // Looks at `logits` [vocab], which must stay, and finds the maxima of its blocks. One pass. A NaN is no maximum.
-  void assign(const float* logits, int vocab);
+  // Looks at `logits` [vocab], which must stay, and finds the maxima of its blocks: one pass, or none if they are known. A NaN is no
+  // maximum.
+  void assign(const float* logits, int vocab, const RowStats& known = {});
 
   int vocab() const { return vocab_; }
   float max() const { return max_; }

@@ -143,7 +143,8 @@ SampleResult ModelRunner::sample(const SampleBatch& batch, const std::atomic<boo
     const Slot& slot = slots_[batch.slots[i]]->slot;
     const uint32_t* mask = batch.masks && batch.masks->masked[i] ? &batch.masks->words[i * maskWords] : nullptr;
     result.tokens[i] = threadSampler().draw(backend_->logits(batch.rows[i]), vocab_, slot, mask, batch.positions[i],
-                                            result.logprobs[i], alternatives(result, i, slot.options().topLogprobs));
+                                            result.logprobs[i], alternatives(result, i, slot.options().topLogprobs),
+                                            backend_->stats(batch.rows[i]));
   });
   checkInterrupt(interrupt);  // the last moment: from here on slots change
   for (int i = 0; i < items; ++i) {
@@ -183,7 +184,7 @@ SampleResult ModelRunner::score(const ScoreBatch& batch, const std::atomic<bool>
   SampleResult result = emptyResult(items, batch.top);
   backend_->parallel(items, [&](int i) {
     result.logprobs[i] = threadSampler().score(backend_->logits(batch.rows[i]), vocab_, batch.tokens[i],
-                                               alternatives(result, i, batch.top));
+                                               alternatives(result, i, batch.top), backend_->stats(batch.rows[i]));
   });
   return result;
 }

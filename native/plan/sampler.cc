@@ -39,9 +39,9 @@ float logitOfMass(const LogitRow& row, double mass, float scale) {
 }  // namespace
 
 int32_t Sampler::draw(const float* logits, int vocab, const Slot& slot, const uint32_t* mask, int32_t position, float& logprob,
-                      Alternatives best) {
+                      Alternatives best, const RowStats& known) {
   logprob = NAN;
-  if (!readRaw(logits, vocab, best)) return -1;
+  if (!readRaw(logits, vocab, best, known)) return -1;
   LogitRow& row = adjusted(logits, vocab, slot, mask);
   if (row.max() == -INFINITY) return -1;
   const SlotOptions& options = slot.options();
@@ -51,12 +51,12 @@ int32_t Sampler::draw(const float* logits, int vocab, const Slot& slot, const ui
   return token;
 }
 
-float Sampler::score(const float* logits, int vocab, int32_t token, Alternatives best) {
-  return readRaw(logits, vocab, best) ? logprob(logits[token]) : NAN;
+float Sampler::score(const float* logits, int vocab, int32_t token, Alternatives best, const RowStats& known) {
+  return readRaw(logits, vocab, best, known) ? logprob(logits[token]) : NAN;
 }
 
-bool Sampler::readRaw(const float* logits, int vocab, Alternatives best) {
-  raw_.assign(logits, vocab);
+bool Sampler::readRaw(const float* logits, int vocab, Alternatives best, const RowStats& known) {
+  raw_.assign(logits, vocab, known);
   const double sum = raw_.sumExp(1);
   const bool readable = !std::isnan(sum);
   logSum_ = std::log(sum);

@@ -20,13 +20,14 @@ class Sampler {
  public:
   // The token drawn for `position` under the slot's options; -1 when the row holds a NaN or +infinity, or nothing is allowed.
   // `mask` [ceil(vocab / 32)] has a bit for each allowed token, or is null. `logprob` is NaN for -1. The slot does not change.
+  // `known` is of the logits as they are.
   int32_t draw(const float* logits, int vocab, const Slot& slot, const uint32_t* mask, int32_t position, float& logprob,
-               Alternatives best);
+               Alternatives best, const RowStats& known = {});
   // Log-probability of a token; NaN when the row holds a NaN or +infinity.
-  float score(const float* logits, int vocab, int32_t token, Alternatives best);
+  float score(const float* logits, int vocab, int32_t token, Alternatives best, const RowStats& known = {});
 
  private:
-  bool readRaw(const float* logits, int vocab, Alternatives best);
+  bool readRaw(const float* logits, int vocab, Alternatives best, const RowStats& known);
   float logprob(float logit) const;
   void reportBest(Alternatives best);
   // The row after mask, penalties and bias.

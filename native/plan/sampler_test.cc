@@ -147,6 +147,35 @@ TEST(logprobs_and_alternatives_match_a_log_softmax) {
   }
 }
 
+TEST(what_is_known_of_a_row_changes_no_draw) {
+  for (const int vocab : {300, 384}) {
+    const std::vector<float> row = randomRow(vocab, 3, 5);
+    const int blocks = (vocab + kRowBlock - 1) / kRowBlock;
+    std::vector<float> filled(blocks * kRowBlock, -INFINITY), maxima(blocks);
+    std::copy(row.begin(), row.end(), filled.begin());
+    blockMaxima(filled.data(), blocks, maxima.data());
+    std::vector<double> sums(blocks);
+    blockSums(filled.data(), blocks, *std::max_element(maxima.begin(), maxima.end()), 1, sums.data());
+    const std::vector<float> floats(sums.begin(), sums.end());
+    for (const double temperature : {0.0, 0.6, 1.0}) {
+      SlotOptions options;
+      options.temperature = temperature;
+      options.topP = 0.9;
+      const Slot slot(options);
+      Sampler sampler;
+      for (int position = 0; position < 50; ++position) {
+        float logprob, knownLogprob;
+        int32_t ids[3], knownIds[3];
+        float best[3], knownBest[3];
+        const int32_t token = sampler.draw(row.data(), vocab, slot, nullptr, position, logprob, {ids, best});
+        CHECK_EQ(sampler.draw(row.data(), vocab, slot, nullptr, position, knownLogprob, {knownIds, knownBest}, {maxima, floats}), token);
+        CHECK_EQ(knownLogprob, logprob);
+        CHECK(std::equal(ids, ids + 3, knownIds) && std::equal(best, best + 3, knownBest));
+      }
+    }
+  }
+}
+
 TEST(draws_follow_the_filtered_distribution) {
   SlotOptions base;
   base.seed = 12345;

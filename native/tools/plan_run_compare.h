@@ -1,5 +1,6 @@
 // Every op of a plan on two backends: after each op of each batch, the columns it wrote.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -23,6 +24,21 @@ inline double distance(const std::vector<float>& got, const std::vector<float>& 
     size += static_cast<double>(expected[i]) * expected[i];
   }
   return difference == 0 ? 0 : std::sqrt(difference / size);
+}
+
+// What a backend says of a row must have the bits of the sampler's own passes.
+inline void checkStats(const RowStats& stats, const float* logits, int vocab) {
+  const auto blocks = stats.maxima.size();
+  if (blocks == 0) return;
+  std::vector<float> row(blocks * kRowBlock, -INFINITY), maxima(blocks);
+  std::copy_n(logits, vocab, row.begin());
+  blockMaxima(row.data(), static_cast<int>(blocks), maxima.data());
+  std::vector<double> sums(blocks);
+  blockSums(row.data(), static_cast<int>(blocks), *std::max_element(maxima.begin(), maxima.end()), 1, sums.data());
+  for (size_t i = 0; i < blocks; ++i)
+    if (maxima[i] != stats.maxima[i] || sums[i] != double{stats.sums[i]})
+      throw Error("internal", format("block %zu of a row of logits: maximum %a and sum %a, must be %a and %a", i, stats.maxima[i], stats.sums[i],
+                                     maxima[i], sums[i]));
 }
 
 // Prints the largest distance of each kind of op, and throws when one is beyond `tolerance`. Ops without an output show in what
@@ -53,6 +69,7 @@ inline void compareBackends(const Plan& plan, const std::vector<Batch>& batches,
       const View row{0, 0, resultWidth};
       for (int l = 0; l < static_cast<int>(batches[b].logitRows.size()); ++l) {
         const float *got = backend.logits(l), *want = expected.logits(l);
+        checkStats(backend.stats(l), got, static_cast<int>(resultWidth));
         take("logits", format("batch %zu, logits %d", b, l),
              distance({got, got + resultWidth}, {want, want + resultWidth}, static_cast<size_t>(resultWidth), row));
       }

@@ -36,6 +36,7 @@ extern "C" __attribute__((visibility("default"))) const CudaKernelTable* mistral
       .rmsNorm = launchRmsNorm,
       .fillRope = launchFillRope,
       .normRope = launchNormRope,
+      .rowStats = launchRowStats,
       .storeQkv = launchStoreQkv,
       .preparedBytes = preparedBytes,
       .prepareRows = launchPrepareRows,

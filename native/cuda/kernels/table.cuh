@@ -23,6 +23,8 @@ int32_t launchRmsNorm(CudaRows in, const float* weight, float eps, float offset,
 int32_t launchFillRope(const float* invFreq, int32_t dim, float factor, const int32_t* positions, int32_t rows, float* table, void* stream);
 int32_t launchNormRope(CudaRows in, const float* weight, float eps, float offset, int32_t heads, int32_t headDim, const float* table,
                        int32_t dim, int32_t rows, CudaRows out, void* stream);
+// row_stats.cu
+int32_t launchRowStats(CudaRows in, int32_t rows, int32_t width, float* stats, void* stream);
 // store_qkv.cu
 int32_t launchStoreQkv(const CudaQkv* qkv, void* stream);
 // prepare_rows.cu
