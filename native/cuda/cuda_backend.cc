@@ -4,6 +4,7 @@
 #include "cpu/thread_pool.h"
 #include "cuda/attention_op.h"
 #include "cuda/decode_graphs.h"
+#include "cuda/fused_operand.h"
 #include "cuda/fused_qkv.h"
 #include "cuda/linear_op.h"
 #include "cuda/linear_shape.h"
@@ -29,11 +30,12 @@ class CudaBackend final : public Backend {
         hostLogits_(device_, resultWidth() * options.maxLogitRows * 4, "logits", DeviceMemory::kPinned),
         stats_(device_, statsBytes(options.maxLogitRows), "sums of logits"),
         hostStats_(device_, statsBytes(options.maxLogitRows), "sums of logits", DeviceMemory::kPinned),
-        kv_(device_, options.numPages * options.pageBytes, "KV cache"), step_{plan_, device_, {arenas_[0].floats(), arenas_[1].floats()}},
-        inputs_(device_, kNumRegions + AttentionOps::numRegions(plan_)), rowOps_(plan_, weights_, device_, options.maxTokens),
+        kv_(device_, options.numPages * options.pageBytes, "KV cache"),
+        step_{plan_, device_, {arenas_[0].floats(), arenas_[1].floats()}, std::vector<float*>(plan_.buffers.size())}, inputs_(device_, kNumRegions + AttentionOps::numRegions(plan_)), rowOps_(plan_, weights_, device_, options.maxTokens),
         attentionOps_(plan_, device_, options, kv_.data(), kNumRegions), graphs_(device_), linearOf_(plan_.ops.size(), -1),
         isa_(format("sm_%d%d", device_.info().major, device_.info().minor)) {
     makeLinearOps();
+    makeOperandRuns();
     for (int i = 0; i < static_cast<int>(plan_.ops.size()); ++i) qkvRuns_.push_back(findQkvRun(plan_, i));
     if (options.poison && kv_.bytes()) device_.fill(kv_.data(), 0xff, kv_.bytes());  // NaN as one float or two halves
     device_.synchronize();
@@ -88,6 +90,7 @@ class CudaBackend final : public Backend {
   const char* isa() const override { return isa_.c_str(); }
 
  private:
+  const LinearOp& linearAt(int op) const { return linearOps_[linearOf_[op]]; }
   int64_t resultWidth() const { return plan_.buffers[plan_.logits].width; }
   int64_t numRowBlocks() const { return (resultWidth() + kCudaRowBlock - 1) / kCudaRowBlock; }
   int64_t statsBytes(int rows) const { return plan_.sampled ? int64_t{rows} * 2 * numRowBlocks() * 4 : 0; }
@@ -106,10 +109,21 @@ class CudaBackend final : public Backend {
                 DeviceMemory(device_, needs.normed, "operands"), DeviceMemory(device_, needs.gate, "gates"), DeviceMemory(device_, needs.gate, "gates")};
   }
 
+  void makeOperandRuns() {
+    operandRuns_ = findOperandRuns(plan_, [this](int op) { return linearAt(op).prepares(); });
+    const int64_t rowBytes = int64_t{options_.maxTokens} * 4;
+    for (int i = 0; i < operandRuns_.numRegions; ++i) regions_.emplace_back(device_, operandRuns_.regionWidth * rowBytes, "token buffers");
+    for (const std::optional<OperandRun>& run : operandRuns_.at)
+      if (run) step_.elsewhere[plan_.ops[run->producer].in.buffer] = regions_[run->region].floats();
+    if (operandRuns_.sumBuffer >= 0)
+      regions_.emplace_back(device_, plan_.buffers[operandRuns_.sumBuffer].width * rowBytes, "token buffers");
+  }
+
   // The batch to the device.
   void prepare(const Batch& batch) {
     step_.numRows[0] = batch.numTokens();
     step_.numRows[1] = static_cast<int>(batch.logitRows.size());
+    if (operandRuns_.sumBuffer >= 0) step_.elsewhere[operandRuns_.sumBuffer] = nullptr;
     inputs_.region(kTokens) = batch.tokens;
     inputs_.region(kPositions) = batch.positions;
     inputs_.region(kLogitRows) = batch.logitRows;
@@ -127,9 +141,12 @@ class CudaBackend final : public Backend {
     step_.logitRows = inputs_.at(kLogitRows);
     step_.queryStart = inputs_.at(kQueryStart);
     step_.kvLength = inputs_.at(kKvLength);
-    if (options_.poison)
-      for (const DeviceMemory& arena : arenas_)
-        if (arena.bytes()) device_.fill(arena.data(), 0xff, arena.bytes());
+    if (!options_.poison) return;
+    const auto poison = [&](const DeviceMemory& memory) {
+      if (memory.bytes()) device_.fill(memory.data(), 0xff, memory.bytes());
+    };
+    std::for_each(std::begin(arenas_), std::end(arenas_), poison);
+    std::for_each(regions_.begin(), regions_.end(), poison);
   }
 
   // Steps that recur: one token for each sequence. Larger ones hide the time of launches anyway.
@@ -145,6 +162,10 @@ class CudaBackend final : public Backend {
       if (const std::optional<QkvRun>& run = qkvRuns_[i]; run && run->write < end) {
         launchQkvRun(*run, step_, inputs_, weights_, rowOps_, attentionOps_);
         i = run->write;
+      } else if (const std::optional<OperandRun>& run = operandRuns_.at[i];
+                 run && run->linear < end && linearAt(run->linear).takesAlong(step_.numRows[0])) {
+        launchOperandRun(*run);
+        i = run->linear;
       } else {
         execute(i);
       }
@@ -157,11 +178,22 @@ class CudaBackend final : public Backend {
     return true;
   }
 
+  void launchOperandRun(const OperandRun& run) {
+    const Op& producer = plan_.ops[run.producer];
+    const LinearOp& linear = linearAt(run.linear);
+    if (producer.kind == OpKind::kActMul) return linear.run(step_, scratch_, operandOf(producer, step_, weights_));
+    CudaOperand operand = operandOf(producer, step_, weights_);
+    float*& place = step_.elsewhere[operandRuns_.sumBuffer];
+    place = place ? nullptr : regions_.back().floats();
+    operand.sum = step_.at(producer.out);
+    linear.run(step_, scratch_, operand);
+  }
+
   void execute(int index) {
     const Op& op = plan_.ops[index];
     switch (op.kind) {
       case OpKind::kLinear:
-      case OpKind::kGatedLinear: return linearOps_[linearOf_[index]].run(step_, scratch_);
+      case OpKind::kGatedLinear: return linearAt(index).run(step_, scratch_);
       case OpKind::kKvWrite: return attentionOps_.write(op, step_, inputs_);
       case OpKind::kAttention: return attentionOps_.attend(op, index, step_, inputs_);
       default: return rowOps_.run(op, step_);
@@ -185,6 +217,8 @@ class CudaBackend final : public Backend {
   std::vector<LinearOp> linearOps_;
   std::vector<int> linearOf_;  // by op
   std::vector<std::optional<QkvRun>> qkvRuns_;  // by first op
+  OperandRuns operandRuns_;
+  std::vector<DeviceMemory> regions_;  // of operandRuns_, then the second place of sums
   LinearScratch scratch_;
   const std::string isa_;
 };

@@ -48,12 +48,19 @@ typedef struct {
   int32_t outColumn;
 } CudaSegment;
 
-// What `linear` ops multiply: x, or rms_norm(x) when eps > 0.
+// What `linear` ops multiply, and the op before them that makes it, if that is taken along (fused_operand.h).
 typedef struct {
   CudaRows in;
   int32_t tokens, cols;
-  const float* normWeight;  // null: without weight
+  const float* normWeight;    // x, or rms_norm(x) when eps > 0; null: without weight
   float eps, offset;
+  // x itself: what lies in `in`, or
+  CudaRows up;                // unless null: act(in) * up; or
+  int32_t act;
+  CudaRows sum;               // unless null: (rms_norm(in) + residual) * factor, which is stored here too; not where residual lies
+  CudaRows residual;
+  const float *innerWeight, *factor;  // may be null
+  float innerEps, innerOffset;
 } CudaOperand;
 
 // Weights of one type and one number of columns over the same activations. With `gated` there are two segments of equal rows,
@@ -201,9 +208,12 @@ typedef struct {
   int64_t (*preparedBytes)(int64_t tokens, int64_t cols);
   // Norm and rounding to float16 with a power of two for each row. tokenTile 0: the layout of linearSmall, else of linearLarge.
   int32_t (*prepareRows)(const CudaOperand* operand, int32_t tokenTile, void* x, float* xScale, void* stream);
-  // Whether a block of linearSmall can prepare the operand itself: few tokens, whose rows fit its registers and shared memory.
-  int32_t (*hasOwnOperand)(int32_t tokens, int32_t cols, int32_t warps);
+  // Whether a block of linearSmall can prepare the operand itself: few tokens, in aligned rows that fit its registers and shared memory.
+  int32_t (*hasOwnOperand)(const CudaOperand* operand, int32_t warps);
   int32_t (*linearSmall)(const CudaLinear* linear, void* stream);
+  // linearSmall with its own operand, for quantized weights of this type and devices with a bulk copy engine (compute capability 9.0).
+  int32_t (*hasStream)(const CudaOperand* operand, int32_t type);
+  int32_t (*linearStream)(const CudaLinear* linear, void* stream);
   int32_t (*linearLarge)(const CudaLinear* linear, void* stream);
   // Float32 weights over float32 rows; `in` takes the place of linear->x. Not gated.
   int32_t (*linearF32)(const CudaLinear* linear, CudaRows in, void* stream);

@@ -44,6 +44,17 @@ bool LinearOp::hasType(bool f32) const {
   return std::any_of(launches_.begin(), launches_.end(), is) || std::any_of(up_.begin(), up_.end(), is);
 }
 
+bool LinearOp::takesAlong(int rows) const {
+  CudaOperand operand{};
+  operand.tokens = rows;
+  operand.cols = static_cast<int32_t>(op_.in.width);
+  const auto isBetterApart = [&](const Launch& launch) {
+    if (device_.kernels().hasStream(&operand, launch.type)) return rows > 1;
+    return device_.kernels().hasOwnOperand(&operand, kMostWarps) != 0;
+  };
+  return std::none_of(launches_.begin(), launches_.end(), isBetterApart) && std::none_of(up_.begin(), up_.end(), isBetterApart);
+}
+
 void LinearOp::addNeeds(int rows, Needs& needs) const {
   if (hasType(false)) needs.prepared = std::max(needs.prepared, device_.kernels().preparedBytes(rows, op_.in.width));
   if (hasType(true) && op_.norm.present) needs.normed = std::max(needs.normed, rows * op_.in.width * 4);
@@ -51,11 +62,20 @@ void LinearOp::addNeeds(int rows, Needs& needs) const {
 }
 
 void LinearOp::run(const Step& step, const LinearScratch& scratch) const {
+  CudaOperand operand{};
+  operand.in = step.at(op_.in);
+  run(step, scratch, operand);
+}
+
+void LinearOp::run(const Step& step, const LinearScratch& scratch, CudaOperand operand) const {
   const CudaKernelTable& kernels = device_.kernels();
   const int rows = step.rows(op_.out);
   if (rows == 0) return;
-  const CudaOperand operand{step.at(op_.in), rows,           static_cast<int32_t>(op_.in.width), normWeight_, op_.norm.present ? op_.norm.eps : 0,
-                            op_.norm.offset};
+  operand.tokens = rows;
+  operand.cols = static_cast<int32_t>(op_.in.width);
+  operand.normWeight = normWeight_;
+  operand.eps = op_.norm.present ? op_.norm.eps : 0;
+  operand.offset = op_.norm.offset;
   CudaLinear common{};
   common.tokens = rows;
   common.cols = operand.cols;
@@ -81,7 +101,9 @@ void LinearOp::runAll(const std::vector<Launch>& launches, CudaLinear common, co
   common.x = scratch.prepared.data();
   common.xScale = scratch.scales.floats();
   common.operand = operand;
-  const auto needsRows = [&](const Launch& launch) { return launch.type != kF32 && !(common.tokenTile == 0 && hasOwnOperand(launch, common)); };
+  const auto needsRows = [&](const Launch& launch) {
+    return launch.type != kF32 && !(common.tokenTile == 0 && (kernels.hasStream(&operand, launch.type) || hasOwnOperand(launch, common)));
+  };
   if (std::any_of(launches.begin(), launches.end(), needsRows))
     device_.check(kernels.prepareRows(&operand, common.tokenTile, scratch.prepared.data(), scratch.scales.floats(), device_.stream()),
                   "preparing the operand of linear");
@@ -94,13 +116,12 @@ int LinearOp::warpsOf(const Launch& launch, const CudaLinear& common) const {
   const int sides = common.gated ? 2 : 1;
   const int warps = smallWarps(panels / sides, common.cols, common.tokens, device_.info().multiprocessors, sides);
   // More, if then the block can prepare its operand: a launch less.
-  const bool helps = !device_.kernels().hasOwnOperand(common.tokens, common.cols, warps) &&
-                     device_.kernels().hasOwnOperand(common.tokens, common.cols, kMostWarps);
+  const bool helps = !device_.kernels().hasOwnOperand(&common.operand, warps) && device_.kernels().hasOwnOperand(&common.operand, kMostWarps);
   return helps ? kMostWarps : warps;
 }
 
 bool LinearOp::hasOwnOperand(const Launch& launch, const CudaLinear& common) const {
-  return device_.kernels().hasOwnOperand(common.tokens, common.cols, warpsOf(launch, common)) != 0;
+  return device_.kernels().hasOwnOperand(&common.operand, warpsOf(launch, common)) != 0;
 }
 
 void LinearOp::launch(const Launch& launch, const CudaLinear& common, const CudaOperand& operand, const LinearScratch& scratch) const {
@@ -119,6 +140,7 @@ void LinearOp::launch(const Launch& launch, const CudaLinear& common, const Cuda
     return device_.check(kernels.linearF32(&linear, in, device_.stream()), "linear F32");
   }
   if (linear.tokenTile) return device_.check(kernels.linearLarge(&linear, device_.stream()), "linear of many tokens");
+  if (kernels.hasStream(&operand, launch.type)) return device_.check(kernels.linearStream(&linear, device_.stream()), "linear of single tokens");
   linear.warps = warpsOf(launch, linear);
   linear.ownOperand = hasOwnOperand(launch, linear);
   device_.check(kernels.linearSmall(&linear, device_.stream()), "linear of few tokens");

@@ -18,7 +18,14 @@ class LinearOp {
  public:
   LinearOp(const Plan& plan, const Op& op, const PreparedWeights& weights, const Device& device);
 
+  // `before`: what an op taken along makes of the operand (fused_operand.h), or just where it lies.
+  void run(const Step& step, const LinearScratch& scratch, CudaOperand before) const;
   void run(const Step& step, const LinearScratch& scratch) const;
+  // Whether it multiplies prepared operands only.
+  bool prepares() const { return !hasType(true); }
+  // Whether to take along the op that makes its operand: not where each block of many would do that op's work on several rows, or
+  // with threads that leave no room for it (linear_small.cuh).
+  bool takesAlong(int rows) const;
   // Grows what `scratch` needs for this op, in bytes of each.
   struct Needs {
     int64_t prepared = 0, normed = 0, gate = 0;

@@ -1,6 +1,7 @@
 // One forward pass as the ops see it: where buffers and the batch lie in device memory.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "cuda/device.h"
 #include "plan/plan.h"
@@ -11,6 +12,7 @@ struct Step {
   const Plan& plan;
   const Device& device;
   float* const arenas[2];    // by RowSymbol
+  std::vector<float*> elsewhere;  // by buffer: where it lies, unless null, in place of its arena
   int numRows[2] = {0, 0};   // T, L
   // The batch, in device memory.
   const int32_t *tokens = nullptr, *positions = nullptr, *sequenceOf = nullptr, *logitRows = nullptr, *queryStart = nullptr, *kvLength = nullptr;
@@ -20,7 +22,8 @@ struct Step {
     if (!view) return {nullptr, 0};
     const Buffer& buffer = plan.buffers[view.buffer];
     const int symbol = static_cast<int>(buffer.rows);
-    return {arenas[symbol] + buffer.at * numRows[symbol] + view.column, buffer.width};
+    float* base = elsewhere[view.buffer] ? elsewhere[view.buffer] : arenas[symbol] + buffer.at * numRows[symbol];
+    return {base + view.column, buffer.width};
   }
 };
 

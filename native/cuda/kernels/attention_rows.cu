@@ -10,8 +10,8 @@ namespace mistralrs::cuda {
 namespace {
 
 __global__ void kvWrite(CudaKvView kv, CudaRows k, CudaRows v, const int* positions, const int* sequenceOf) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int row = blockIdx.x, width = kv.kvHeads * kv.headDim;
   for (int i = threadIdx.x; i < width; i += blockDim.x) {
     const int head = i / kv.headDim, at = i % kv.headDim;
@@ -30,8 +30,8 @@ constexpr int kWarps = 4;
 // kPerLane: columns of a lane; 32 * kPerLane covers the head.
 template <int kPerLane>
 __global__ void attentionRows(const __grid_constant__ CudaAttention p) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   __shared__ float mixed[kWarps][32 * kPerLane];
   __shared__ float2 totals[kWarps];  // largest score, sum
   const int token = blockIdx.x, head = blockIdx.y, warp = threadIdx.x / 32, lane = threadIdx.x % 32, dim = p.kv.headDim;

@@ -39,41 +39,53 @@ __global__ void __launch_bounds__(kWarps * 32) attentionTiles(const __grid_const
   extern __shared__ __align__(16) __half shared[];
   __half* queries = shared;                              // [rows][dim]
   __half* stages = shared + S::kRows * S::kStride;       // [2]: keys [keys][dim], values [keys][slice]
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const CudaAttentionItem item = p.items[blockIdx.x];
   const int kvHead = blockIdx.y, sliceBegin = static_cast<int>(blockIdx.z) * S::kSlice;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, headDim = p.kv.headDim;
 
-  for (int i = threadIdx.x; i < S::kRows * kDim; i += kWarps * 32) {
-    const int row = i / kDim, col = i % kDim, pair = item.row + row;
-    float value = 0;
-    if (pair < item.numRows && col < headDim)
-      value = p.q.data[pairOffset(p, p.q.stride, item.firstToken, kvHead, pair) + col];
-    queries[row * S::kStride + col] = __float2half_rn(fminf(fmaxf(value, -65504), 65504));
-  }
-
   // Each warp copies its part of the rows; a lane finds the place of one of them.
   const auto fetch = [&](int keyBegin, int stage) {
-    constexpr int kOwnRows = S::kKeys / kWarps, kKeyParts = kDim / 8, kParts = kKeyParts + S::kSlice / 8;
+    constexpr int kOwnRows = S::kKeys / kWarps, kKeyParts = kDim / 8, kValueParts = S::kSlice / 8;
     __half* keys = stages + stage * S::kStageHalves;
     __half* values = keys + S::kKeys * S::kStride;
-    const int64_t toValues = int64_t{p.kv.pageTokens} * headDim * 2;
+    const int64_t toValues = int64_t{p.kv.pageTokens} * headDim * 2 + sliceBegin * 2;
     const int ownKey = keyBegin + warp * kOwnRows + lane;
     int64_t place = -1;
     if (lane < kOwnRows && ownKey < item.keyEnd) place = cacheRow(p.kv, item.sequence, ownKey, kvHead, kKeys) - p.kv.pool;
+    const auto copyParts = [&](__half* to, int64_t from, int parts, int cols) {
+      for (int part = lane; part < parts; part += 32) {
+        const bool present = from >= 0 && part * 8 < cols;
+        copyAsync16(to + part * 8, p.kv.pool + (present ? from + part * 16 : 0), present);
+      }
+    };
 #pragma unroll 4
-    for (int i = lane; i < kOwnRows * kParts; i += 32) {
-      const int row = i / kParts, part = i % kParts, own = warp * kOwnRows + row;
+    for (int row = 0; row < kOwnRows; ++row) {
       const int64_t from = __shfl_sync(~0u, place, row);
-      const bool isKey = part < kKeyParts;
-      const int col = (isKey ? part : part - kKeyParts) * 8, source = isKey ? col : sliceBegin + col;
-      __half* to = isKey ? keys + own * S::kStride + col : values + own * S::kValueStride + col;
-      const bool present = from >= 0 && source < headDim;
-      copyAsync16(to, p.kv.pool + (present ? from + (isKey ? 0 : toValues) + source * 2 : 0), present);
+      const int own = warp * kOwnRows + row;
+      copyParts(keys + own * S::kStride, from, kKeyParts, headDim);
+      copyParts(values + own * S::kValueStride, from < 0 ? from : from + toValues, kValueParts, headDim - sliceBegin);
     }
     commitCopies();
   };
+
+  if (item.keyBegin < item.keyEnd) fetch(item.keyBegin, 0);
+
+  // A warp loads whole rows: few of them are there when decoding, and all their loads are under way together.
+#pragma unroll 4
+  for (int row = warp; row < S::kRows; row += kWarps) {
+    const int pair = item.row + row;
+    __half* to = queries + row * S::kStride;
+    if (pair >= item.numRows) {
+      for (int part = lane; part < kDim / 8; part += 32) reinterpret_cast<uint4*>(to)[part] = uint4{0, 0, 0, 0};
+      continue;
+    }
+    const float* from = p.q.data + pairOffset(p, p.q.stride, item.firstToken, kvHead, pair);
+#pragma unroll
+    for (int col = lane; col < kDim; col += 32)
+      to[col] = __float2half_rn(col < headDim ? fminf(fmaxf(from[col], -65504), 65504) : 0);
+  }
 
   // Of rows g and g + 8 of the warp's tile.
   int position[2];
@@ -89,7 +101,6 @@ __global__ void __launch_bounds__(kWarps * 32) attentionTiles(const __grid_const
   // Scores are kept as they come, and scaled (unless a softcap did) on their way to powers of two.
   const float toLog2 = (p.softcap > 0 ? 1 : p.scale) * kLog2E;
 
-  if (item.keyBegin < item.keyEnd) fetch(item.keyBegin, 0);
   uint32_t kept[S::kKeepQueries ? kDim / 16 : 1][4];
   if constexpr (S::kKeepQueries) {
     __syncthreads();
@@ -201,8 +212,8 @@ __global__ void __launch_bounds__(kWarps * 32) attentionTiles(const __grid_const
 // One block for a run of partials, a kv head and one of 16 rows: first each partial's share, then a column for a thread.
 __global__ void mergePartials(const __grid_constant__ CudaAttention p) {
   __shared__ float shares[kCudaMaxPartials];
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const CudaAttentionMerge merge = p.merges[blockIdx.x];
   const int kvHead = blockIdx.y, row = blockIdx.z, pair = merge.row + row, headDim = p.kv.headDim, count = merge.numPartials;
   if (pair >= merge.numRows) return;

@@ -48,8 +48,8 @@ struct MeanRows {
 
 template <typename Fn>
 __global__ void elements(Fn fn, int64_t count, int width, CudaRows out) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= count) return;
   const int row = static_cast<int>(i / width), col = static_cast<int>(i % width);

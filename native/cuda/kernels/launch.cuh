@@ -12,7 +12,8 @@ __device__ inline void waitForPrevious() {
 #endif
 }
 
-// From here on the next kernel may start its blocks where there is room.
+// From here on the next kernel may start its blocks where there is room. Kernels say so first of all: several then stand in line, each
+// waiting for the one before it, and linears among them have read weights when their turn comes.
 __device__ inline void letNextStart() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

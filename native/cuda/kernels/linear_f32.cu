@@ -10,8 +10,8 @@ namespace {
 constexpr int kTokens = 8, kWarps = 4;
 
 __global__ void linearF32(const __grid_constant__ CudaLinear p, CudaRows in) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   int row = static_cast<int>(blockIdx.x) * kWarps + threadIdx.x / 32;
   int i = 0;
   while (i < p.numSegments && row >= p.segments[i].weight.rows) row -= p.segments[i++].weight.rows;

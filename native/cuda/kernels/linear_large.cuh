@@ -71,13 +71,13 @@ __global__ void __launch_bounds__(kThreads, 1) linearLarge(const __grid_constant
     }
   }
   const CudaSegment& segment = p.segments[segmentIndex];
-  const PanelShape shape = panelShape(kType, p.cols);
+  constexpr int kBytes = chunkShape(kType).bytes;
   const int panel = firstPanel + (p.gated ? warp % 4 : warp), lastPanel = (segment.weight.rows + 15) / 16 - 1;
-  const uint8_t* weights = segment.weight.data + min(panel, lastPanel) * shape.bytes;
-  const int chunks = static_cast<int>(shape.chunks);
+  const uint8_t* weights = segment.weight.data + min(panel, lastPanel) * panelBytes(kType, p.cols);
+  const int chunks = chunksOf(p.cols);
 
   LaneBlocks<kType> blocks, next;
-  blocks.load(weights, shape, 0, lane);
+  blocks.load(weights, lane);
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
       initBarrier(&full[i], 1);
@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(kThreads, 1) linearLarge(const __grid_constant
     publishBarriers();
   }
   __syncthreads();
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const auto* x = static_cast<const uint8_t*>(p.x) + int64_t{blockIdx.y} * chunks * Shape::kStageBytes;
   const auto fetch = [&](int chunk) {
     const int i = chunk % kStages;
@@ -111,8 +111,8 @@ __global__ void __launch_bounds__(kThreads, 1) linearLarge(const __grid_constant
 
     multiplyHalf<kTokens>(acc, a[0], stage, 0);
     if (more) {
-      if constexpr (kFloat) blocks.loadCodes(weights, shape, chunk + 1, lane, 0, kPieces / 2);
-      else next.load(weights, shape, chunk + 1, lane);
+      if constexpr (kFloat) blocks.loadCodes(weights + (chunk + 1) * kBytes, lane, 0, kPieces / 2);
+      else next.load(weights + (chunk + 1) * kBytes, lane);
     }
     waitProducts<1>();  // the chunk before is done
     if (chunk > 0) {
@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(kThreads, 1) linearLarge(const __grid_constant
 
     multiplyHalf<kTokens>(acc, a[1], stage, 1);
     if (more) {
-      if constexpr (kFloat) blocks.loadCodes(weights, shape, chunk + 1, lane, kPieces / 2, kPieces);
+      if constexpr (kFloat) blocks.loadCodes(weights + (chunk + 1) * kBytes, lane, kPieces / 2, kPieces);
       else blocks = next;
     }
     waitProducts<1>();

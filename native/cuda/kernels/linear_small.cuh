@@ -13,30 +13,11 @@
 #include "cuda/kernels/mma.cuh"
 #include "cuda/kernels/operand.cuh"
 #include "cuda/kernels/panel.cuh"
+#include "cuda/kernels/segments.cuh"
 #include "cuda/kernels/table.cuh"
 
 namespace mistralrs::cuda {
 namespace {
-
-struct PanelAt {
-  int segment, panel;
-};
-
-__device__ PanelAt findPanel(const CudaLinear& p, int panel) {
-  int i = 0;
-  for (; i + 1 < p.numSegments; ++i) {
-    const int panels = (p.segments[i].weight.rows + 15) / 16;
-    if (panel < panels) break;
-    panel -= panels;
-  }
-  return {i, panel};
-}
-
-// Where an own operand lies in shared memory, in units of 8 bytes: as prepared.cuh's small layout, without rows that are not there.
-__device__ int ownOffset(int tokens, int token, int col) {
-  const int chunk = col / 128, t = col % 128 / 32, s = col % 32 / 4;
-  return (((chunk * 4 + s / 2) * tokens + token) * 4 + t) * 2 + s % 2;
-}
 
 // kTiles: token tiles of 8. kOwn: with its own operand, of one tile.
 template <int kType, int kTiles, bool kOwn>
@@ -47,33 +28,22 @@ __global__ void __launch_bounds__(kTiles == 8 ? 256 : 512) linearSmall(const __g
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
   // Of a gated linear the first half of the warps takes gate, the second up, at the same rows.
   const int sharing = p.gated ? warps / 2 : warps, part = warp / sharing, share = warp % sharing;
-  const PanelShape shape = panelShape(kType, p.cols);
-  const int chunks = static_cast<int>(shape.chunks), begin = chunks * share / sharing, end = chunks * (share + 1) / sharing;
+  const int chunks = chunksOf(p.cols), begin = chunks * share / sharing, end = chunks * (share + 1) / sharing;
   const int firstTile = static_cast<int>(blockIdx.y) * kTiles, tokenTiles = (p.tokens + 7) / 8;
   const auto find = [&](int panel) { return p.gated ? PanelAt{part, panel} : findPanel(p, panel); };
-  const auto start = [&](const PanelAt& at) { return p.segments[at.segment].weight.data + at.panel * shape.bytes; };
+  const auto start = [&](const PanelAt& at) { return p.segments[at.segment].weight.data + at.panel * panelBytes(kType, p.cols); };
+  constexpr int kBytes = chunkShape(kType).bytes;
 
   LaneBlocks<kType> blocks, next;
   int index = static_cast<int>(blockIdx.x);
   PanelAt at = find(index);
-  next.load(start(at), shape, begin, lane);  // weights do not wait for earlier kernels
-  if constexpr (kOwn) prefetchNorm(p.operand);
-  waitForPrevious();
+  next.load(start(at) + begin * kBytes, lane);  // weights do not wait for earlier kernels
+  const NormWeights<kOperandVectors, true> normWeights(p.operand);
   letNextStart();
+  waitForPrevious();
 
   uint2* own = reinterpret_cast<uint2*>(sums + warps * kTile);
-  if constexpr (kOwn) {
-    for (int token = 0; token < p.tokens; ++token) {
-      if (token > 0) __syncthreads();
-      OperandRow row;
-      loadOperand(p.operand, token, row);
-      if (threadIdx.x == 0) ownScale[token] = row.xScale;
-#pragma unroll
-      for (int i = 0; i < kOperandVectors; ++i)
-        if (const int col = OperandRow::column(i); col < chunks * 128) own[ownOffset(p.tokens, token, col)] = row.halves(i);
-    }
-    __syncthreads();
-  }
+  if constexpr (kOwn) prepareOwn(p.operand, normWeights, blockIdx.x == 0, own, ownScale);
   const auto* x = static_cast<const uint4*>(p.x) + int64_t{firstTile} * 32 + lane;
   const auto* ownLane = reinterpret_cast<const uint4*>(own) + lane;
   bool present[kTiles];
@@ -86,8 +56,8 @@ __global__ void __launch_bounds__(kTiles == 8 ? 256 : 512) linearSmall(const __g
     float acc[kTiles][4] = {};
     for (int chunk = begin; chunk < end; ++chunk) {
       blocks = next;
-      if (chunk + 1 < end) next.load(start(at), shape, chunk + 1, lane);
-      else if (nextIndex < numPanels) next.load(start(nextAt), shape, begin, lane);
+      if (chunk + 1 < end) next.load(start(at) + (chunk + 1) * kBytes, lane);
+      else if (nextIndex < numPanels) next.load(start(nextAt) + begin * kBytes, lane);
       blocks.prepare();
 #pragma unroll
       for (int q = 0; q < 4; ++q) {
@@ -139,9 +109,6 @@ __global__ void __launch_bounds__(kTiles == 8 ? 256 : 512) linearSmall(const __g
     at = nextAt;
   }
 }
-
-// Shared memory for an own operand.
-__host__ __device__ constexpr int ownBytes(int tokens, int cols) { return (cols + 127) / 128 * 256 * tokens; }
 
 // As many blocks as run at once, so that each has about as many panels.
 template <int kType, int kTiles, bool kOwn>

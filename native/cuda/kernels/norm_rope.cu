@@ -29,8 +29,8 @@ struct RmsNorm {
 };
 
 __global__ void rmsNorm(RmsNorm p) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int64_t row = blockIdx.x, column = int64_t{blockIdx.y} * p.dim;
   const float* x = p.in.data + row * p.in.stride + column;
   const Normalizer normalize{p.weight, p.offset, inverseRms(x, p.dim, p.eps)};
@@ -51,8 +51,8 @@ struct NormRope {
 };
 
 __global__ void normRope(NormRope p) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int64_t row = blockIdx.x, column = int64_t{blockIdx.y} * p.headDim;
   const float* x = p.in.data + row * p.in.stride + column;
   float* out = p.out.data + row * p.out.stride + column;
@@ -68,8 +68,8 @@ __global__ void normRope(NormRope p) {
 }
 
 __global__ void fillRope(const float* invFreq, int half, float factor, const int* positions, int rows, float* table) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int64_t item = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (item >= int64_t{rows} * half) return;
   const int64_t row = item / half;

@@ -109,25 +109,24 @@ __device__ bool isUsable(uint16_t bits) {
 }
 
 template <int kType>
-__device__ bool packFloats(uint8_t* panel, const uint8_t* row, int cols, int block, int rowInPanel) {
+__device__ bool packFloats(uint8_t* chunk, const uint8_t* row, int cols, int block, int rowInPanel) {
   bool ok = true;
-  const int64_t unit = int64_t{block / 4} * 2 + rowInPanel / 8;
-  const int lane = rowInPanel % 8 * 4 + block % 4;
+  const int half = rowInPanel / 8, lane = rowInPanel % 8 * 4 + block % 4;
   for (int i = 0; i < 32 && block * 32 + i < cols; ++i) {
     const uint16_t bits = u16(row + (block * 32 + i) * 2);
     ok &= isUsable<kType>(bits);
-    *reinterpret_cast<uint16_t*>(panel + ((unit * 4 + i / 8) * 32 + lane) * 16 + i % 8 * 2) = bits;
+    *reinterpret_cast<uint16_t*>(chunk + ((half * 4 + i / 8) * 32 + lane) * 16 + i % 8 * 2) = bits;
   }
   return ok;
 }
 
 template <int kType>
-__device__ bool packBlock(uint8_t* panel, const PanelShape& shape, const uint8_t* row, int block, int rowInPanel) {
+__device__ bool packBlock(uint8_t* chunk, const uint8_t* row, int block, int rowInPanel) {
   constexpr Format kFormat = formatOf(kType);
+  constexpr ChunkShape kShape = chunkShape(kType);
   constexpr int kLow = kFormat.lowBits, kHigh = kFormat.highBits, kPerSuper = blockCols(kType) / 32;
   const uint8_t* source = row + int64_t{block / kPerSuper} * blockBytes(kType);
-  const int j = block % kPerSuper, lane = rowInPanel % 8 * 4 + block % 4;
-  const int64_t unit = int64_t{block / 4} * 2 + rowInPanel / 8;
+  const int j = block % kPerSuper, lane = rowInPanel % 8 * 4 + block % 4, half = rowInPanel / 8;
 
   uint32_t low[8] = {}, high[2] = {};
   for (int s = 0; s < 8; ++s)
@@ -141,10 +140,10 @@ __device__ bool packBlock(uint8_t* panel, const PanelShape& shape, const uint8_t
     }
   constexpr int kPieceWords = kLow == 2 ? 2 : 4, kPieces = kLow / kPieceWords;
   for (int w = 0; w < kLow; ++w)
-    reinterpret_cast<uint32_t*>(panel)[((unit * kPieces + w / kPieceWords) * 32 + lane) * kPieceWords + w % kPieceWords] = low[w];
-  for (int w = 0; w < kHigh; ++w) reinterpret_cast<uint32_t*>(panel + shape.high)[(unit * 32 + lane) * kHigh + w] = high[w];
+    reinterpret_cast<uint32_t*>(chunk)[((half * kPieces + w / kPieceWords) * 32 + lane) * kPieceWords + w % kPieceWords] = low[w];
+  for (int w = 0; w < kHigh; ++w) reinterpret_cast<uint32_t*>(chunk + kShape.high)[(half * 32 + lane) * kHigh + w] = high[w];
 
-  uint8_t* sub = panel + shape.sub + (unit * 32 + lane) * shape.subBytes;
+  uint8_t* sub = chunk + kShape.sub + (half * 32 + lane) * kShape.subBytes;
   if constexpr (kFormat.scales == Scales::kBlock) {
     *reinterpret_cast<uint16_t*>(sub) = u16(source);
     return finite16(u16(source));
@@ -154,10 +153,10 @@ __device__ bool packBlock(uint8_t* panel, const PanelShape& shape, const uint8_t
   } else {
     *reinterpret_cast<uint16_t*>(sub) = static_cast<uint16_t>(subScales<kType>(source, j));
     const uint32_t super = superScales<kType>(source);
-    uint8_t* to = panel + shape.super + (int64_t{block / 8} * 16 + rowInPanel) * shape.superBytes;
-    if (shape.superBytes == 2) *reinterpret_cast<uint16_t*>(to) = static_cast<uint16_t>(super);
-    else *reinterpret_cast<uint32_t*>(to) = super;  // eight blocks write the same
-    return finite16(super) && (shape.superBytes == 2 || finite16(super >> 16));
+    uint8_t* to = chunk + kShape.super + rowInPanel * kShape.superBytes;
+    if (kShape.superBytes == 2) *reinterpret_cast<uint16_t*>(to) = static_cast<uint16_t>(super);
+    else *reinterpret_cast<uint32_t*>(to) = super;  // four blocks write the same
+    return finite16(super) && (kShape.superBytes == 2 || finite16(super >> 16));
   }
 }
 
@@ -168,12 +167,11 @@ __global__ void pack(uint8_t* data, const uint8_t* rows, int cols, int firstRow,
   const int64_t item = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (item >= int64_t{numRows} * blocks) return;
   const int row = static_cast<int>(item / blocks), block = static_cast<int>(item % blocks), at = firstRow + row;
-  const PanelShape shape = panelShape(kType, cols);
-  uint8_t* panel = data + int64_t{at / 16} * shape.bytes;
+  uint8_t* chunk = data + int64_t{at / 16} * panelBytes(kType, cols) + block / 4 * chunkShape(kType).bytes;
   const uint8_t* source = rows + int64_t{row} * (cols / blockCols(kType)) * blockBytes(kType);
   bool ok;
-  if constexpr (kType == kF16 || kType == kBF16) ok = packFloats<kType>(panel, source, cols, block, at % 16);
-  else ok = packBlock<kType>(panel, shape, source, block, at % 16);
+  if constexpr (kType == kF16 || kType == kBF16) ok = packFloats<kType>(chunk, source, cols, block, at % 16);
+  else ok = packBlock<kType>(chunk, source, block, at % 16);
   if (!ok) atomicMin(badRow, at);
 }
 
@@ -195,12 +193,11 @@ struct Runs {
 // Columns 4s .. 4s+3 of a block of a row.
 template <int kType>
 __device__ float4 blockValues(const uint8_t* data, int cols, int row, int block, int s) {
-  const PanelShape shape = panelShape(kType, cols);
-  const uint8_t* panel = data + int64_t{row / 16} * shape.bytes;
-  const int rowInPanel = row % 16, lane = rowInPanel % 8 * 4 + block % 4;
-  const int64_t unit = int64_t{block / 4} * 2 + rowInPanel / 8;
+  constexpr ChunkShape kShape = chunkShape(kType);
+  const uint8_t* chunk = data + int64_t{row / 16} * panelBytes(kType, cols) + block / 4 * kShape.bytes;
+  const int rowInPanel = row % 16, lane = rowInPanel % 8 * 4 + block % 4, half = rowInPanel / 8;
   if constexpr (kType == kF16 || kType == kBF16) {
-    const auto* bits = reinterpret_cast<const uint16_t*>(panel + ((unit * 4 + s / 2) * 32 + lane) * 16 + s % 2 * 8);
+    const auto* bits = reinterpret_cast<const uint16_t*>(chunk + ((half * 4 + s / 2) * 32 + lane) * 16 + s % 2 * 8);
     float v[4];
     for (int e = 0; e < 4; ++e)
       v[e] = kType == kF16 ? __half2float(__ushort_as_half(bits[e])) : __uint_as_float(uint32_t{bits[e]} << 16);
@@ -210,14 +207,14 @@ __device__ float4 blockValues(const uint8_t* data, int cols, int row, int block,
     constexpr int kPieceWords = kFormat.lowBits == 2 ? 2 : 4, kPieces = kFormat.lowBits / kPieceWords;
     uint32_t low[kFormat.lowBits], high[2] = {};
     for (int w = 0; w < kFormat.lowBits; ++w)
-      low[w] = reinterpret_cast<const uint32_t*>(panel)[((unit * kPieces + w / kPieceWords) * 32 + lane) * kPieceWords + w % kPieceWords];
+      low[w] = reinterpret_cast<const uint32_t*>(chunk)[((half * kPieces + w / kPieceWords) * 32 + lane) * kPieceWords + w % kPieceWords];
     for (int w = 0; w < kFormat.highBits; ++w)
-      high[w] = reinterpret_cast<const uint32_t*>(panel + shape.high)[(unit * 32 + lane) * kFormat.highBits + w];
-    const uint8_t* sub = panel + shape.sub + (unit * 32 + lane) * shape.subBytes;
-    const uint8_t* super = panel + shape.super + (int64_t{block / 8} * 16 + rowInPanel) * shape.superBytes;
-    const uint32_t subWord = shape.subBytes == 4 ? *reinterpret_cast<const uint32_t*>(sub) : *reinterpret_cast<const uint16_t*>(sub);
-    const uint32_t superWord = shape.superBytes == 4   ? *reinterpret_cast<const uint32_t*>(super)
-                               : shape.superBytes == 2 ? *reinterpret_cast<const uint16_t*>(super)
+      high[w] = reinterpret_cast<const uint32_t*>(chunk + kShape.high)[(half * 32 + lane) * kFormat.highBits + w];
+    const uint8_t* sub = chunk + kShape.sub + (half * 32 + lane) * kShape.subBytes;
+    const uint8_t* super = chunk + kShape.super + rowInPanel * kShape.superBytes;
+    const uint32_t subWord = kShape.subBytes == 4 ? *reinterpret_cast<const uint32_t*>(sub) : *reinterpret_cast<const uint16_t*>(sub);
+    const uint32_t superWord = kShape.superBytes == 4   ? *reinterpret_cast<const uint32_t*>(super)
+                               : kShape.superBytes == 2 ? *reinterpret_cast<const uint16_t*>(super)
                                                        : 0;
     const BlockScales scales = blockScales<kType>(subWord, superWord);
     const uint32_t codes = stepCodes<kType>(low, high, s);
@@ -251,8 +248,8 @@ __device__ float4 weightValues(const CudaWeight& weight, int row, int col) {
 
 // One thread for four columns of a token.
 __global__ void embed(const __grid_constant__ Runs runs, const int* tokens, int rows, float scale, CudaRows out) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int cols = runs.weights[0].cols, groups = (cols + 3) / 4;
   const int64_t item = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (item >= int64_t{rows} * groups) return;
@@ -267,7 +264,7 @@ __global__ void embed(const __grid_constant__ Runs runs, const int* tokens, int 
 }  // namespace
 
 int64_t weightBytes(int32_t type, int64_t rows, int64_t cols) {
-  const int64_t bytes = type == kF32 ? rows * cols * 4 : (rows + 15) / 16 * panelShape(type, cols).bytes;
+  const int64_t bytes = type == kF32 ? rows * cols * 4 : (rows + 15) / 16 * panelBytes(type, cols);
   return (bytes + 255) / 256 * 256;
 }
 

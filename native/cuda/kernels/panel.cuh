@@ -3,11 +3,11 @@
 // activations agree: of a chunk of 128 columns lane t owns block t, 32 columns in a row, and step s of 8 multiplies columns
 // 4s .. 4s+3 of all four blocks. So a lane reads its own blocks, 16 bytes at a time, and a warp reads consecutive memory.
 //
-//   panel:  [low codes][high codes][sub-scales][super-scales]           all planes in the order of chunks
-//   low     [chunk][half][piece][lane] of 16 bytes (2-bit codes: 8)     F16, BF16: the values themselves
-//   high    [chunk][half][lane] of 4 bytes for each high bit            the fifth bit of Q5, the upper two of Q6_K ...
-//   sub     [chunk][half][lane] of 2 bytes (Q4_1, Q5_1: 4)              the scale of a block, or the small scales below a super-scale
-//   super   [chunk / 2][row] of 2 bytes (with a minimum: 4)             float16 d and dmin of 256 columns
+//   panel:  chunks one after the other, each    [low codes][high codes][sub-scales][super-scales]
+//   low     [half][piece][lane] of 16 bytes (2-bit codes: 8)     F16, BF16: the values themselves
+//   high    [half][lane] of 4 bytes for each high bit            the fifth bit of Q5, the upper two of Q6_K ...
+//   sub     [half][lane] of 2 bytes (Q4_1, Q5_1: 4)              the scale of a block, or the small scales below a super-scale
+//   super   [row] of 2 bytes (with a minimum: 4)                 float16 d and dmin of 256 columns, so both chunks of them have it
 //
 // Every type is value = scale * (code - zero) + minimum. Codes of step s are the bytes of one word after a shift and a mask.
 #pragma once
@@ -56,40 +56,51 @@ __host__ __device__ constexpr Format formatOf(int type) {
   }
 }
 
-// Where the planes of a panel lie, in bytes.
-struct PanelShape {
-  int64_t chunks, high, sub, super, bytes;
-  int lowBytes, highBytes, subBytes, superBytes;  // of a block; superBytes of a row's 256 columns
+// Where the planes of a chunk lie, in bytes; a multiple of 32 in all.
+struct ChunkShape {
+  int high, sub, super, bytes;
+  int subBytes, superBytes;  // of a block; of a row
 };
 
-__host__ __device__ constexpr PanelShape panelShape(int type, int64_t cols) {
+__host__ __device__ constexpr ChunkShape chunkShape(int type) {
   const Format f = formatOf(type);
   const bool hasMin = f.scales == Scales::kSuper16Min || f.scales == Scales::kSuper32Min;
-  PanelShape p{};
-  p.chunks = (cols + 127) / 128;
-  p.lowBytes = 4 * f.lowBits;
-  p.highBytes = 4 * f.highBits;
-  p.subBytes = f.scales == Scales::kNone ? 0 : f.scales == Scales::kBlockMin ? 4 : 2;
-  p.superBytes = f.scales == Scales::kSuper16 ? 2 : hasMin ? 4 : 0;
-  p.high = p.chunks * 64 * p.lowBytes;
-  p.sub = p.high + p.chunks * 64 * p.highBytes;
-  p.super = p.sub + p.chunks * 64 * p.subBytes;
-  p.bytes = p.super + (p.chunks + 1) / 2 * 16 * p.superBytes;
-  return p;
+  ChunkShape c{};
+  c.subBytes = f.scales == Scales::kNone ? 0 : f.scales == Scales::kBlockMin ? 4 : 2;
+  c.superBytes = f.scales == Scales::kSuper16 ? 2 : hasMin ? 4 : 0;
+  c.high = 64 * 4 * f.lowBits;
+  c.sub = c.high + 64 * 4 * f.highBits;
+  c.super = c.sub + 64 * c.subBytes;
+  c.bytes = c.super + 16 * c.superBytes;
+  return c;
 }
+
+__host__ __device__ constexpr int chunksOf(int64_t cols) { return static_cast<int>((cols + 127) / 128); }
+__host__ __device__ constexpr int64_t panelBytes(int type, int64_t cols) { return int64_t{chunksOf(cols)} * chunkShape(type).bytes; }
 
 // ---- what a lane holds of one chunk ----
 
-// Streams past L1, which is for the activations.
+// From global memory past L1, which is for the activations; or from shared memory, where copies brought them.
+enum class From { kGlobal, kShared };
+
+template <From kFrom>
 __device__ inline uint4 loadWeights16(const uint8_t* p) {
+  if constexpr (kFrom == From::kShared) return *reinterpret_cast<const uint4*>(p);
   uint4 v;
   asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
   return v;
 }
+template <From kFrom>
 __device__ inline uint2 loadWeights8(const uint8_t* p) {
+  if constexpr (kFrom == From::kShared) return *reinterpret_cast<const uint2*>(p);
   uint2 v;
   asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(p));
   return v;
+}
+template <From kFrom, typename T>
+__device__ inline T loadWord(const uint8_t* p) {
+  if constexpr (kFrom == From::kShared) return *reinterpret_cast<const T*>(p);
+  return __ldg(reinterpret_cast<const T*>(p));
 }
 
 // Scale and minimum of the block's two halves of 16 columns.
@@ -147,51 +158,52 @@ template <int kType>
 class LaneBlocks {
  public:
   static constexpr Format kFormat = formatOf(kType);
+  static constexpr ChunkShape kShape = chunkShape(kType);
   static constexpr bool kFloat = kFormat.scales == Scales::kNone;
   static constexpr int kLowWords = kFormat.lowBits, kHighWords = kFormat.highBits;
   static constexpr int kPieces = kLowWords >= 4 ? kLowWords / 4 : 1;
 
   // Begins to read; nothing waits for it until `prepare` (or, of floats, `fragment`).
-  __device__ void load(const uint8_t* panel, const PanelShape& shape, int chunk, int lane) {
-    loadCodes(panel, shape, chunk, lane, 0, kPieces);
+  template <From kFrom = From::kGlobal>
+  __device__ void load(const uint8_t* chunk, int lane) {
+    loadCodes<kFrom>(chunk, lane, 0, kPieces);
     if constexpr (!kFloat) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const int64_t unit = (int64_t{chunk} * 2 + half) * 32 + lane;
-        const uint8_t* sub = panel + shape.sub + unit * shape.subBytes;
-        sub_[half] = kFormat.scales == Scales::kBlockMin ? __ldg(reinterpret_cast<const uint32_t*>(sub))
-                                                         : __ldg(reinterpret_cast<const uint16_t*>(sub));
-        const uint8_t* super = panel + shape.super + (int64_t{chunk / 2} * 16 + half * 8 + lane / 4) * shape.superBytes;
-        if constexpr (kFormat.scales == Scales::kSuper16) super_[half] = __ldg(reinterpret_cast<const uint16_t*>(super));
-        else if constexpr (kFormat.scales != Scales::kBlock && kFormat.scales != Scales::kBlockMin)
-          super_[half] = __ldg(reinterpret_cast<const uint32_t*>(super));
+        const uint8_t* sub = chunk + kShape.sub + (half * 32 + lane) * kShape.subBytes;
+        if constexpr (kShape.subBytes == 4) sub_[half] = loadWord<kFrom, uint32_t>(sub);
+        else sub_[half] = loadWord<kFrom, uint16_t>(sub);
+        const uint8_t* super = chunk + kShape.super + (half * 8 + lane / 4) * kShape.superBytes;
+        if constexpr (kShape.superBytes == 4) super_[half] = loadWord<kFrom, uint32_t>(super);
+        else if constexpr (kShape.superBytes == 2) super_[half] = loadWord<kFrom, uint16_t>(super);
       }
     }
   }
 
   // Only pieces [begin, end) of the low codes: a float block in two goes.
-  __device__ void loadCodes(const uint8_t* panel, const PanelShape& shape, int chunk, int lane, int begin, int end) {
+  template <From kFrom = From::kGlobal>
+  __device__ void loadCodes(const uint8_t* chunk, int lane, int begin, int end) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int64_t unit = int64_t{chunk} * 2 + half;
       if constexpr (kLowWords == 2) {
-        const uint2 v = loadWeights8(panel + (unit * 32 + lane) * 8);
+        const uint2 v = loadWeights8<kFrom>(chunk + (half * 32 + lane) * 8);
         low_[half][0] = v.x;
         low_[half][1] = v.y;
       } else {
 #pragma unroll
         for (int piece = 0; piece < kPieces; ++piece) {
           if (piece < begin || piece >= end) continue;
-          const uint4 v = loadWeights16(panel + ((unit * kPieces + piece) * 32 + lane) * 16);
+          const uint4 v = loadWeights16<kFrom>(chunk + ((half * kPieces + piece) * 32 + lane) * 16);
           low_[half][piece * 4] = v.x;
           low_[half][piece * 4 + 1] = v.y;
           low_[half][piece * 4 + 2] = v.z;
           low_[half][piece * 4 + 3] = v.w;
         }
       }
-      if constexpr (kHighWords == 1) high_[half][0] = __ldg(reinterpret_cast<const uint32_t*>(panel + shape.high + (unit * 32 + lane) * 4));
+      const uint8_t* high = chunk + kShape.high + (half * 32 + lane) * kHighWords * 4;
+      if constexpr (kHighWords == 1) high_[half][0] = loadWord<kFrom, uint32_t>(high);
       if constexpr (kHighWords == 2) {
-        const uint2 v = loadWeights8(panel + shape.high + (unit * 32 + lane) * 8);
+        const uint2 v = loadWeights8<kFrom>(high);
         high_[half][0] = v.x;
         high_[half][1] = v.y;
       }

@@ -1,4 +1,4 @@
-// The operand of linear ops: rms_norm of a row if there is one, the row's power of two, and float16 in the order of prepared.cuh.
+// The operand of linear ops (operand.cuh): what comes before it, the row's power of two, and float16 in the order of prepared.cuh.
 // One block for a row. Bound: memory, 6 bytes a value.
 #include "cuda/kernels/launch.cuh"
 #include "cuda/kernels/operand.cuh"
@@ -8,18 +8,18 @@
 namespace mistralrs::cuda {
 namespace {
 
-template <bool kLarge>
+template <bool kLarge, bool kAligned>
 __global__ void prepareRows(CudaOperand p, int tokenTile, uint8_t* x, float* xScale) {
-  prefetchNorm(p);
-  waitForPrevious();
+  const NormWeights<kOperandVectors, kAligned> weights(p);
   letNextStart();
+  waitForPrevious();
   const int token = blockIdx.x, chunks = (p.cols + 127) / 128, tokenTiles = (static_cast<int>(gridDim.x) + 7) / 8;
-  OperandRow row;
-  loadOperand(p, token, row);
+  OperandRow<kOperandVectors, kAligned> row;
+  loadOperand(p, weights, token, true, row);
   if (threadIdx.x == 0) xScale[token] = row.xScale;
 #pragma unroll
   for (int i = 0; i < kOperandVectors; ++i) {
-    const int col = OperandRow::column(i);
+    const int col = Columns<kOperandVectors, kAligned>::column(i);
     if (col >= chunks * 128) break;
     const uint2 values = row.halves(i);
     if (kLarge) {
@@ -40,8 +40,12 @@ int32_t launchPrepareRows(const CudaOperand* operand, int32_t tokenTile, void* x
   int threads = 128;
   while (operandCols(threads) < padded) threads += 128;
   if (threads > 1024) return cudaErrorInvalidValue;
-  return launch(tokenTile ? prepareRows<true> : prepareRows<false>, static_cast<unsigned>(operand->tokens), static_cast<unsigned>(threads), 0,
-                stream, *operand, tokenTile, static_cast<uint8_t*>(x), xScale);
+  const auto run = [&](auto kernel) {
+    return launch(kernel, static_cast<unsigned>(operand->tokens), static_cast<unsigned>(threads), 0, stream, *operand, tokenTile,
+                  static_cast<uint8_t*>(x), xScale);
+  };
+  if (isAligned(*operand)) return tokenTile ? run(prepareRows<true, true>) : run(prepareRows<false, true>);
+  return tokenTile ? run(prepareRows<true, false>) : run(prepareRows<false, false>);
 }
 
 }  // namespace mistralrs::cuda

@@ -26,8 +26,8 @@ struct Output {
 };
 
 __global__ void storeQkv(const __grid_constant__ CudaQkv p) {
-  waitForPrevious();
   letNextStart();
+  waitForPrevious();
   const int64_t token = blockIdx.x;
   int head = static_cast<int>(blockIdx.y) * kWarps + threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
@@ -39,8 +39,7 @@ __global__ void storeQkv(const __grid_constant__ CudaQkv p) {
   const CudaHeads& part = isQuery ? p.q : isKey ? p.k : p.v;
   const int headDim = p.kv.headDim, half = isQuery ? p.qDim / 2 : isKey ? p.kDim / 2 : 0;
   const float* x = part.in.data + token * part.in.stride + int64_t{head} * headDim;
-  const Output out{part.out.data + token * part.out.stride + int64_t{head} * headDim,
-                   isQuery ? nullptr : cacheRow(p.kv, p.sequenceOf[token], p.positions[token], head, isKey ? kKeys : kValues), p.kv.f16 != 0};
+  const int sequence = p.sequenceOf[token], position = p.positions[token];
   float inverse = 1;
   if (part.eps > 0) {
     float squares = 0;
@@ -48,6 +47,9 @@ __global__ void storeQkv(const __grid_constant__ CudaQkv p) {
     for (int i = lane; i < headDim; i += 32) squares += x[i] * x[i];
     inverse = rsqrtf(warpSum(squares) / static_cast<float>(headDim) + part.eps);
   }
+  // The way to the cache is one read after the other; the reads of the row are under way by now.
+  const Output out{part.out.data + token * part.out.stride + int64_t{head} * headDim,
+                   isQuery ? nullptr : cacheRow(p.kv, sequence, position, head, isKey ? kKeys : kValues), p.kv.f16 != 0};
   const auto normed = [&](int i) { return x[i] * inverse * (part.eps > 0 && part.normWeight ? part.normWeight[i] + part.offset : 1.0f); };
   const float *cosines = (isQuery ? p.qTable : p.kTable) + token * 2 * half, *sines = cosines + half;
 #pragma unroll 4

@@ -42,6 +42,8 @@ extern "C" __attribute__((visibility("default"))) const CudaKernelTable* mistral
       .prepareRows = launchPrepareRows,
       .hasOwnOperand = hasOwnOperand,
       .linearSmall = launchLinearSmall,
+      .hasStream = hasLinearStream,
+      .linearStream = launchLinearStream,
       .linearLarge = launchLinearLarge,
       .linearF32 = launchLinearF32,
       .kvWrite = launchKvWrite,

@@ -30,9 +30,11 @@ int32_t launchStoreQkv(const CudaQkv* qkv, void* stream);
 // prepare_rows.cu
 int64_t preparedBytes(int64_t tokens, int64_t cols);
 int32_t launchPrepareRows(const CudaOperand* operand, int32_t tokenTile, void* x, float* xScale, void* stream);
-// linear_small.cu, linear_large.cu, linear_f32.cu
-int32_t hasOwnOperand(int32_t tokens, int32_t cols, int32_t warps);
+// linear_small.cu, linear_stream.cu, linear_large.cu, linear_f32.cu
+int32_t hasOwnOperand(const CudaOperand* operand, int32_t warps);
 int32_t launchLinearSmall(const CudaLinear* linear, void* stream);
+int32_t hasLinearStream(const CudaOperand* operand, int32_t type);
+int32_t launchLinearStream(const CudaLinear* linear, void* stream);
 int32_t hasLinearLarge();
 int32_t launchLinearLarge(const CudaLinear* linear, void* stream);
 int32_t launchLinearF32(const CudaLinear* linear, CudaRows in, void* stream);
