@@ -51,6 +51,7 @@ class CudaBackend final : public Backend {
       // A recording must be whole: it does not stop for an interrupt, and takes a few milliseconds.
       const std::atomic<bool> never{false};
       graphs_.run({step_.numRows[0], step_.numRows[1], keyBucket(batch)}, [&] { launchOps(end, never); });
+      placeLastSum();
     } else {
       finished = launchOps(end, interrupt);
     }
@@ -187,6 +188,16 @@ class CudaBackend final : public Backend {
     place = place ? nullptr : regions_.back().floats();
     operand.sum = step_.at(producer.out);
     linear.run(step_, scratch_, operand);
+  }
+
+  // After a replay, which moves no sums here: where `readBuffer` finds the last one.
+  void placeLastSum() {
+    if (operandRuns_.sumBuffer < 0) return;
+    const auto movesSum = [&](const std::optional<OperandRun>& run) {
+      return run && plan_.ops[run->producer].kind != OpKind::kActMul && linearAt(run->linear).takesAlong(step_.numRows[0]);
+    };
+    const auto moves = std::count_if(operandRuns_.at.begin(), operandRuns_.at.end(), movesSum);
+    step_.elsewhere[operandRuns_.sumBuffer] = moves % 2 ? regions_.back().floats() : nullptr;
   }
 
   void execute(int index) {
