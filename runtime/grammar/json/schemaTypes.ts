@@ -33,10 +33,10 @@ export const keywordsOfType: Record<'number' | 'string' | 'array' | 'object', re
   ],
 }
 
-/** @throws GrammarError for what is no schema */
 /** Schemas nested deeper than this are refused. */
 export const maxDepth = 200
 
+/** @throws GrammarError for what is no schema */
 export function asSchema(value: JsonValue | undefined, path: string): Schema {
   if (typeof value === 'boolean') return value
   if (isObject(value)) return value
