@@ -174,6 +174,14 @@ test('whoever has as much as the others gets no room of theirs', async () => {
   }
 })
 
+test('a job that is cancelled before it is accepted is cancelled for all who asked for it', async () => {
+  const { jobs, engine } = setUp({ admitDelayMs: 60_000 })
+  const asked = [1, 2, 3].map(() => jobs.submit(job, never).catch(error => error.kind))
+  expect(await jobs.cancel('mine', undefined)).toBe(true)
+  expect(await Promise.all(asked)).toEqual(['cancelled', 'cancelled', 'cancelled'])
+  expect(engine.jobs).toEqual([])
+})
+
 test('events that need room take it from the owner with the most', async () => {
   const { jobs } = setUp({}, { maxBytes: 8000, keepMs: 1000, now: () => 0 })
   const size = async (jobId: string, owner: string) =>

@@ -92,8 +92,10 @@ export class DetachedJobs extends ForwardingEngine<AttendedEngine> implements En
       if (log !== undefined) return log.read(-1, signal)
       const other = this.#running.get(key)
       if (other === undefined) break
-      // Whoever asked first may have left, or been refused for a reason that is gone by now.
-      await other.log.catch(() => {})
+      // Whoever asked first may have left, or been refused for a reason that is gone by now. Whoever cancelled meant all.
+      await other.log.catch((error: unknown) => {
+        if (error instanceof EngineError && error.kind === 'cancelled') throw error
+      })
     }
     this.#logs.reserve(job.owner)
     const detached: DetachedJob = { log: this.#begin(jobId, job, signal) }
