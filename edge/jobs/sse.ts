@@ -46,78 +46,131 @@ const COMMENT = ':\n\n'
  * The job ends with the stream, whether it is read to the end or cancelled.
  */
 export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOptions): Response {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let lastWriteMs = performance.now()
-  let ended = false
-  /** A reader that lags has data to read, which is sign of life enough. */
-  let isReaderWaiting = false
-
-  const end = (how: RequestEnd) => {
-    if (ended) return
-    ended = true
-    clearTimeout(timer)
-    if (how === 'completed') run.release()
-    else run.abort()
-    // Settles a generator that is parked between two steps; a failure now concerns nobody.
-    run.events.return?.().catch(() => {})
-    options.onEnd(how)
-  }
-
-  /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
-  const keepAlive = (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    const idleMs = performance.now() - lastWriteMs
-    const due = idleMs >= options.keepAliveMs
-    if (due) {
-      if (isReaderWaiting) controller.enqueue(encodeText(encoder.keepAlive ?? COMMENT))
-      lastWriteMs = performance.now()
-    }
-    timer = setTimeout(keepAlive, options.keepAliveMs - (due ? 0 : idleMs), controller)
-  }
-
   const body = new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        const first = encoder.begin?.() ?? ''
-        if (first !== '') controller.enqueue(encodeText(first))
-        timer = setTimeout(keepAlive, options.keepAliveMs, controller)
-      },
-      async pull(controller) {
-        isReaderWaiting = true
-        for (;;) {
-          let frames: string
-          try {
-            const { done, value } = await run.events.next()
-            if (done) throw endedEarly()
-            frames = encoder.encode(value)
-          } catch (error) {
-            if (!run.signal.aborted) options.onError(error)
-            frames = encoder.fail(toEngineErrorData(error))
-          }
-          if (encoder.end !== undefined && !run.signal.aborted) {
-            await options.beforeEnd?.().catch(error => options.onError(error))
-          }
-          if (ended) return
-          if (frames !== '') {
-            isReaderWaiting = false
-            controller.enqueue(encodeText(frames))
-            lastWriteMs = performance.now()
-            options.onTokens?.()
-          }
-          if (encoder.end !== undefined) {
-            end(run.signal.aborted ? 'client_disconnected' : encoder.end)
-            controller.close()
-            return
-          }
-          if (frames !== '') return
-        }
-      },
-      cancel() {
-        end('client_disconnected')
-      },
-    },
+    new RunSource(run, encoder, options),
     // Nothing is made ahead of the reader: what waits for a client that has stopped reading is memory.
     { highWaterMark: 0 },
   )
   // A plain object: as `Headers` they would take 2 kB for as long as the stream runs, in Node.
   return new Response(body, { headers: { ...SSE_HEADERS, ...options.headers } })
+}
+
+/** The frames of a run. One object and no `async` on the way of a step: there are thousands of streams, and each waits most of the time. */
+class RunSource {
+  readonly #run: JobRun
+  readonly #encoder: StreamEncoder
+  readonly #options: SseOptions
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #lastWriteMs = performance.now()
+  /** A reader that lags has data to read, which is sign of life enough. */
+  #isReaderWaiting = false
+  #hasEnded = false
+
+  constructor(run: JobRun, encoder: StreamEncoder, options: SseOptions) {
+    this.#run = run
+    this.#encoder = encoder
+    this.#options = options
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller
+    const first = this.#encoder.begin?.() ?? ''
+    if (first !== '') controller.enqueue(encodeText(first))
+    this.#timer = setTimeout(this.#keepAlive, this.#options.keepAliveMs)
+  }
+
+  pull(): Promise<void> {
+    this.#isReaderWaiting = true
+    return this.#run.events.next().then(this.#take, this.#fail)
+  }
+
+  cancel(): void {
+    this.#end('client_disconnected')
+  }
+
+  readonly #take = (step: IteratorResult<GenerateEvent[]>) => {
+    let frames: string
+    try {
+      frames = this.#encode(step)
+    } catch (error) {
+      return this.#fail(error)
+    }
+    return this.#tell(frames)
+  }
+
+  readonly #fail = (error: unknown) => this.#tell(this.#encodeFailure(error))
+
+  /** @throws EngineError at an end that should not be one, and whatever the encoder stumbles over */
+  #encode({ done, value }: IteratorResult<GenerateEvent[]>): string {
+    if (done) throw endedEarly()
+    return this.#encoder.encode(value)
+  }
+
+  #encodeFailure(error: unknown): string {
+    if (!this.#run.signal.aborted) this.#options.onError(error)
+    return this.#encoder.fail(toEngineErrorData(error))
+  }
+
+  /** @returns what is left to wait for before the reader has got something */
+  #tell(frames: string): Promise<void> | undefined {
+    if (this.#hasEnded) return
+    if (this.#encoder.end !== undefined) return this.#finish(frames)
+    if (frames === '') return this.#skip()
+    this.#write(frames)
+    return
+  }
+
+  /** Goes on to the next step of which the client need know. In a loop: else each of thousands would wait for the next. */
+  async #skip(): Promise<void> {
+    let frames = ''
+    while (frames === '' && this.#encoder.end === undefined && !this.#hasEnded) {
+      try {
+        frames = this.#encode(await this.#run.events.next())
+      } catch (error) {
+        frames = this.#encodeFailure(error)
+      }
+    }
+    await this.#tell(frames)
+  }
+
+  async #finish(frames: string): Promise<void> {
+    const { beforeEnd, onError } = this.#options
+    if (!this.#run.signal.aborted) await beforeEnd?.().catch(onError)
+    if (this.#hasEnded) return
+    if (frames !== '') this.#write(frames)
+    this.#end(this.#run.signal.aborted ? 'client_disconnected' : (this.#encoder.end ?? 'error'))
+    this.#controller?.close()
+  }
+
+  #write(frames: string): void {
+    this.#isReaderWaiting = false
+    this.#controller?.enqueue(encodeText(frames))
+    this.#lastWriteMs = performance.now()
+    this.#options.onTokens?.()
+  }
+
+  /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
+  readonly #keepAlive = () => {
+    const { keepAliveMs } = this.#options
+    const idleMs = performance.now() - this.#lastWriteMs
+    const due = idleMs >= keepAliveMs
+    if (due) {
+      const filler = this.#encoder.keepAlive ?? COMMENT
+      if (this.#isReaderWaiting) this.#controller?.enqueue(encodeText(filler))
+      this.#lastWriteMs = performance.now()
+    }
+    this.#timer = setTimeout(this.#keepAlive, keepAliveMs - (due ? 0 : idleMs))
+  }
+
+  #end(how: RequestEnd): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    clearTimeout(this.#timer)
+    if (how === 'completed') this.#run.release()
+    else this.#run.abort()
+    // Settles a generator that is parked between two steps; a failure now concerns nobody.
+    this.#run.events.return?.().catch(() => {})
+    this.#options.onEnd(how)
+  }
 }
