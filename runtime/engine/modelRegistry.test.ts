@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { GenerateJob, ModelInfo } from '../../edge/engine.ts'
+import { EngineError, type GenerateJob, type ModelInfo } from '../../edge/engine.ts'
 import { type ManagedEngine, ModelRegistry } from './modelRegistry.ts'
 
 const signal = new AbortController().signal
@@ -185,6 +185,30 @@ describe('ModelRegistry', () => {
     expect(load).toHaveBeenCalledTimes(2)
     expect(await registry.load('m')).toMatchObject({ status: 'loaded' })
     expect(load).toHaveBeenCalledTimes(2)
+  })
+
+  it('lets nobody notice an unloading who was on the way in', async () => {
+    const registry = new ModelRegistry()
+    const admission = Promise.withResolvers<void>()
+    const draining = new EngineError({ kind: 'draining', message: 'no' })
+    const first = {
+      ...fakeEngine('m'),
+      submit: () => admission.promise.then(() => Promise.reject(draining)),
+      detokenize: () => admission.promise.then(() => 'text'),
+    }
+    const engines = [first, fakeEngine('m')]
+    await registry.add({ id: 'm' }, async () => engines.shift() ?? first)
+    const asked = registry.submit(job('m'), signal)
+    const text = registry.detokenize({ model: 'm', tokens: [] }, signal)
+    const unloading = registry.unload('m')
+    await vi.waitFor(() => expect(first.drain).toHaveBeenCalled())
+    await new Promise(setImmediate)
+    expect(first.dispose).not.toHaveBeenCalled()
+    admission.resolve()
+    expect(await text).toBe('text')
+    expect(await unloading).toMatchObject({ status: 'unloaded' })
+    expect(await asked).toMatchObject({ model: 'm' })
+    expect(engines).toEqual([])
   })
 
   it('gives a model one age, however often it is loaded', async () => {

@@ -46,6 +46,8 @@ interface Entry {
   error?: Error | undefined
   /** From when it was loaded last. */
   lastInfo?: ModelInfo | undefined
+  /** What its engine was asked and has not answered yet. */
+  calls: Set<Promise<unknown>>
 }
 
 /** How long a job waits for its model to be loaded again before it is told to come back. */
@@ -79,6 +81,7 @@ export class ModelRegistry implements AttendedEngine {
       load,
       startedMs: 0,
       fraction: 0,
+      calls: new Set(),
     }
     this.#entries.push(entry)
     return this.#startLoading(entry)
@@ -86,18 +89,18 @@ export class ModelRegistry implements AttendedEngine {
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     const whole = mediaParts(job).length > 0 ? await this.#withMedia(job, signal) : job
-    return (await this.#engine(job.model)).submit(whole, signal)
+    return this.#ask(job.model, engine => engine.submit(whole, signal))
   }
 
   /** Fetches remote media for a model that takes them. */
   async #withMedia(job: GenerateJob, signal: AbortSignal): Promise<GenerateJob> {
-    const [info] = await (await this.#engine(job.model)).models()
+    const [info] = await (await this.#engine(this.#entry(job.model))).models()
     checkModalities(job, info?.inputModalities ?? [])
     return resolveMedia(job, this.#fetchMedia, signal)
   }
 
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
-    return (await this.#engine(job.model)).embed(job, signal)
+    return this.#ask(job.model, engine => engine.embed(job, signal))
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
@@ -114,11 +117,11 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return (await this.#engine(job.model)).tokenize(job, signal)
+    return this.#ask(job.model, engine => engine.tokenize(job, signal))
   }
 
   async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return (await this.#engine(job.model)).detokenize(job, signal)
+    return this.#ask(job.model, engine => engine.detokenize(job, signal))
   }
 
   async models(): Promise<ModelInfo[]> {
@@ -165,7 +168,9 @@ export class ModelRegistry implements AttendedEngine {
   /** Refuses new jobs and waits for the accepted ones. */
   async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true
-    await Promise.all(this.#loaded().map(engine => engine.drain(deadlineMs)))
+    await Promise.all(
+      this.#entries.map(({ engine, calls }) => engine && drained(engine, calls, deadlineMs)),
+    )
   }
 
   async dispose(): Promise<void> {
@@ -227,7 +232,7 @@ export class ModelRegistry implements AttendedEngine {
   async #startUnloading(entry: Entry, engine: ManagedEngine): Promise<void> {
     try {
       entry.lastInfo = await infoOf(entry, engine)
-      await engine.drain(UNLOAD_DRAIN_MS)
+      await drained(engine, entry.calls, UNLOAD_DRAIN_MS)
       await engine.dispose()
       entry.engine = undefined
     } finally {
@@ -253,9 +258,26 @@ export class ModelRegistry implements AttendedEngine {
     })
   }
 
+  /** Asks the engine of a model. What it refuses because it is being unloaded is asked again when it is back. */
+  async #ask<T>(name: string | undefined, ask: (engine: ManagedEngine) => Promise<T>): Promise<T> {
+    for (;;) {
+      const entry = this.#entry(name)
+      const engine = await this.#engine(entry)
+      const call = ask(engine)
+      entry.calls.add(call)
+      try {
+        return await call
+      } catch (error) {
+        const isLeaving = entry.unloading !== undefined || entry.engine !== engine
+        if (this.#isDraining || !isLeaving || !isRefusal(error)) throw error
+      } finally {
+        entry.calls.delete(call)
+      }
+    }
+  }
+
   /** The engine of a model; one that was unloaded is loaded again. */
-  async #engine(name: string | undefined): Promise<ManagedEngine> {
-    const entry = this.#entry(name)
+  async #engine(entry: Entry): Promise<ManagedEngine> {
     if (entry.unloading !== undefined) await entry.unloading
     if (entry.engine !== undefined) return entry.engine
     if (entry.error !== undefined) throw loadFailure(entry, entry.error)
@@ -285,6 +307,24 @@ async function within<T>(promise: Promise<T>, ms: number, late: () => Error): Pr
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Takes an engine out of service. What is on its way in takes a moment to be refused. */
+async function drained(
+  engine: ManagedEngine,
+  calls: ReadonlySet<Promise<unknown>>,
+  deadlineMs: number,
+): Promise<void> {
+  const { promise: deadline, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, deadlineMs)
+  await engine.drain(deadlineMs)
+  await Promise.race([Promise.allSettled(calls), deadline])
+  clearTimeout(timer)
+}
+
+/** Of an engine that is taken out of service, or has been. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof EngineError && (error.kind === 'draining' || error.kind === 'unavailable')
 }
 
 function draining(): EngineError {
