@@ -45,6 +45,18 @@ describe('a chat that is too long', () => {
   })
 })
 
+test('a chat of many turns takes time in proportion to them', async () => {
+  // Thousands did not come to an end when it was the cube of their number.
+  const messages = Array.from({ length: 20_000 }, (_, i) => ({
+    role: i % 2 === 0 ? 'user' : 'assistant',
+    content: 'a',
+  }))
+  const ids = await truncateChat({ kind: 'chat', messages }, 10, undefined, async kept =>
+    Int32Array.from(kept, () => 1),
+  )
+  expect(ids).toHaveLength(10)
+})
+
 test('ids are cut at the front, behind the one that begins every text', () => {
   const ids = Int32Array.of(1, 2, 3, 4, 5)
   expect([...truncateIds(ids, 5, 1)]).toEqual([1, 2, 3, 4, 5])

@@ -15,15 +15,17 @@ export async function truncateChat(
 ): Promise<Int32Array> {
   const { system, units } = divide(messages)
   // Every unit but the last may go, and the system turns at the end of that.
-  const candidates = units.map((_, dropped) => [...system, ...kept(units, dropped)])
-  if (system.length > 0) candidates.push(kept(units, units.length - 1))
+  const candidate = (dropped: number) => [
+    ...(dropped < units.length ? system : []),
+    ...kept(units, dropped),
+  ]
   let low = 0
-  let high = candidates.length - 1
-  let best = await encode(candidates[high] ?? messages)
+  let high = system.length > 0 ? units.length : units.length - 1
+  let best = await encode(units.length > 0 ? candidate(high) : messages)
   // What a further unit costs is more tokens: the first candidate that fits is between the two.
   while (low < high) {
     const middle = (low + high) >> 1
-    const ids = await encode(candidates[middle] ?? messages)
+    const ids = await encode(candidate(middle))
     if (ids.length > maxTokens) low = middle + 1
     else {
       best = ids
@@ -83,6 +85,9 @@ function divide(messages: ChatMessage[]): { system: ChatMessage[]; units: Unit[]
 
 /** Without the first units that may go: neither the question nor what came last. */
 function kept(units: Unit[], numDropped: number): ChatMessage[] {
-  const dropped = units.filter(unit => !unit.stays && unit !== units.at(-1)).slice(0, numDropped)
-  return units.filter(unit => !dropped.includes(unit)).flatMap(({ messages }) => messages)
+  const last = units.at(-1)
+  let left = numDropped
+  return units
+    .filter(unit => unit.stays || unit === last || left-- <= 0)
+    .flatMap(({ messages }) => messages)
 }
