@@ -1,47 +1,76 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { connectUpstream } from './connectUpstream.ts'
 
 const run = promisify(execFile)
-const connectUpstream = new URL('connectUpstream.ts', import.meta.url)
+const module = new URL('connectUpstream.ts', import.meta.url)
 
-/** Gives up requests while their bodies are not sent yet; the connection must be good for others then. */
-const script = (wait: string) => `
+/** Gives up requests while their bodies are being sent; the connection must be good for others then. */
+const script = (bodyBytes: number, times: number, wait: string) => `
   import { createServer } from 'node:http2'
-  import { connectUpstream } from ${JSON.stringify(connectUpstream.href)}
+  import { connectUpstream } from ${JSON.stringify(module.href)}
 
+  const codes = new Set()
   const server = createServer()
-  server.on('stream', stream => {
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {}).on('close', () => codes.add(stream.rstCode)).resume()
+    if (headers[':method'] !== 'GET') return
     stream.respond()
     stream.end()
   })
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
   const url = 'http://127.0.0.1:' + server.address().port
   const { fetch } = connectUpstream(url)
-  const ask = ({ signal }) =>
-    fetch(url, { method: 'POST', headers: {}, body: '{}', signal }).then(answer => answer.text())
-  for (let i = 0; i < 5; i++) {
+  const ask = ({ signal }, body) =>
+    fetch(url, { method: body ? 'POST' : 'GET', headers: {}, body, signal }).then(a => a.text())
+  for (let i = 0; i < ${times}; i++) {
     await ask(new AbortController())
     const controller = new AbortController()
-    const answer = ask(controller).catch(() => {})
+    const answer = ask(controller, 'x'.repeat(${bodyBytes})).catch(() => {})
     ${wait}
     controller.abort()
     await answer
   }
-  console.log('well')
+  await ask(new AbortController())
+  console.log(...codes)
   process.exit()
 `
 
-test.each([
-  ['at once', ''],
-  ['a moment later', 'for (let n = 0; n < 5; n++) await undefined'],
+test.each<[string, number, number, string]>([
+  ['at once', 100, 5, ''],
+  ['a moment later', 100, 5, 'for (let n = 0; n < 5; n++) await undefined'],
+  ['when its window is full, often', 200_000, 100, 'await new Promise(setImmediate)'],
 ])(
   'a request that is given up %s leaves its connection well',
-  async (_, wait) => {
+  async (_, bytes, times, wait) => {
     // In a process of its own: what this is about stops the event loop and takes a gigabyte a second.
-    const args = ['--input-type=module', '-e', script(wait)]
+    const args = ['--input-type=module', '-e', script(bytes, times, wait)]
     const { stdout } = await run(process.execPath, args, { timeout: 6000, killSignal: 'SIGKILL' })
-    expect(stdout).toBe('well\n')
+    expect(stdout).toBe('0 8\n')
   },
   10_000,
 )
+
+test('many long requests at a time are answered', async () => {
+  const server = createServer({ maxSessionMemory: 100 })
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    stream.resume().on('end', () => {
+      stream.respond()
+      stream.end('well')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { fetch, close } = connectUpstream(url)
+  const { signal } = new AbortController()
+  const request = { method: 'POST' as const, headers: {}, body: 'x'.repeat(200_000), signal }
+  const answers = Array.from({ length: 100 }, async () => (await fetch(url, request)).text())
+  expect(new Set(await Promise.all(answers))).toEqual(new Set(['well']))
+  await close()
+  server.close()
+})

@@ -1,11 +1,13 @@
 import { Client, Pool } from 'undici'
 import type { EngineFetch } from '../../edge/remote/engineFetch.ts'
-import { cancelClosedStreams } from './cancelClosedStreams.ts'
 import { copyUnreadChunks } from './copyUnreadChunks.ts'
 import { dispatchFetch } from './dispatchFetch.ts'
+import { finishSending } from './finishSending.ts'
+import { raiseSessionMemory } from './raiseSessionMemory.ts'
 
-cancelClosedStreams()
+finishSending()
 copyUnreadChunks()
+raiseSessionMemory()
 
 export interface UpstreamOptions {
   /** PEM of the authority that signed the container's certificate, where the system does not know it. */
