@@ -49,8 +49,7 @@ export class JobLog {
   }
 
   async *#follow(first: number, signal: AbortSignal): AsyncGenerator<GenerateEvent[]> {
-    const aborted = Promise.withResolvers<void>()
-    const abort = () => aborted.resolve()
+    const abort = () => this.#tell()
     signal.addEventListener('abort', abort)
     try {
       for (let next = first; !signal.aborted; ) {
@@ -58,7 +57,7 @@ export class JobLog {
         next += events.length
         if (events.length > 0) yield events
         else if (this.#endedMs !== undefined) return
-        else await Promise.race([this.#news.promise, aborted.promise])
+        else await this.#news.promise
       }
     } finally {
       signal.removeEventListener('abort', abort)

@@ -71,7 +71,7 @@ export class TextService {
   }
 
   /**
-   * Prompt ids. Conversations carry their special tokens through the template, those of GGUF files all but the BOS; plain text
+   * Prompt ids. Conversations carry their special tokens through the template (but see docs/decisions/chat-bos.md); plain text
    * gets those the tokenizer adds, by default.
    * @throws ChatTemplateError
    */
