@@ -80,8 +80,8 @@ export class TextLanes {
   }
 
   #endWhenIdle(lane: WorkerCalls): void {
-    clearTimeout(this.#idleTimer)
     if (this.#isClosed || lane !== this.#long) return
+    clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
       if (!lane.isIdle) return this.#endWhenIdle(lane)
       this.#long = undefined

@@ -11,11 +11,23 @@ import { WorkerCalls } from './workerCalls.ts'
 const goldens = join(import.meta.dirname, '../../test/goldens')
 const llama = { kind: 'folder', dir: join(goldens, 'llama') } as const
 
+/** A template that does not come to an end. */
+const endless = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
+
 let service: TextService
 beforeAll(async () => {
   service = await TextService.load({ source: llama })
 })
 afterAll(() => service.close())
+
+/** A service of a template without an end, whose model may be taken away. */
+async function loadCopy() {
+  const dir = await mkdtemp(join(tmpdir(), 'mistralrs-text-'))
+  const model = join(dir, 'model')
+  await cp(llama.dir, model, { recursive: true })
+  const source = { kind: 'folder', dir: model } as const
+  return { dir, model, copy: await TextService.load({ source, chatTemplateOverride: endless }) }
+}
 
 describe('TextService', () => {
   test('tokenizes, decodes and renders on its thread', async () => {
@@ -81,7 +93,6 @@ describe('TextService', () => {
   })
 
   test('nothing short waits for a prompt that is long', async () => {
-    const endless = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
     const text = '{{ messages[0].content }}'
     const uneven = await TextService.load({
       source: llama,
@@ -143,25 +154,24 @@ describe('TextService', () => {
     }
   })
 
-  test('where no second worker can start, the first takes long prompts too', async () => {
+  test('where no second worker can start, the first takes long prompts too, each time', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'mistralrs-text-'))
     await cp(llama.dir, dir, { recursive: true })
     const copy = await TextService.load({ source: { kind: 'folder', dir } })
     await rm(dir, { recursive: true })
-    const ids = await copy.encode('a '.repeat(150_000), { addSpecialTokens: false })
-    expect(ids.length).toBeGreaterThan(150_000)
+    const call = vi.spyOn(WorkerCalls.prototype, 'call')
+    for (let attempt = 0; attempt < 2; attempt++) {
+      call.mockClear()
+      const ids = await copy.encode('a '.repeat(150_000), { addSpecialTokens: false })
+      expect(ids.length).toBeGreaterThan(150_000)
+      expect(call.mock.calls.map(([{ op }]) => op)).toEqual(['load', 'encode', 'encode'])
+    }
+    call.mockRestore()
     await copy.close()
   })
 
   test('where the second worker could not restart, the next long prompt gets another', async () => {
-    const endless = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
-    const dir = await mkdtemp(join(tmpdir(), 'mistralrs-text-'))
-    const model = join(dir, 'model')
-    await cp(llama.dir, model, { recursive: true })
-    const copy = await TextService.load({
-      source: { kind: 'folder', dir: model },
-      chatTemplateOverride: endless,
-    })
+    const { copy, dir, model } = await loadCopy()
     const text = 'a '.repeat(150_000)
     const encode = () => copy.encode(text, { addSpecialTokens: false })
     const call = vi.spyOn(WorkerCalls.prototype, 'call')
@@ -183,6 +193,35 @@ describe('TextService', () => {
     } finally {
       vi.useRealTimers()
       call.mockRestore()
+      await copy.close()
+      await rm(dir, { recursive: true })
+    }
+  })
+
+  test('a call that had to leave a second worker does not keep the next one from ending', async () => {
+    const { copy, dir, model } = await loadCopy()
+    const encode = () => copy.encode('a '.repeat(150_000), { addSpecialTokens: false })
+    const call = vi.spyOn(WorkerCalls.prototype, 'call')
+    const close = vi.spyOn(WorkerCalls.prototype, 'close')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const busy = copy.render({ kind: 'chat', messages: [] }).catch(error => error.message)
+      await rename(model, join(dir, 'gone'))
+      const waits = encode()
+      expect(call.mock.calls.map(([{ op }]) => op)).toEqual(['render', 'load', 'encode'])
+      await expect(call.mock.results[1]?.value).rejects.toThrow('no such file')
+      await rename(join(dir, 'gone'), model)
+      const ids = await encode()
+      const second = call.mock.contexts.at(-1)
+      vi.advanceTimersByTime(10_001)
+      expect(await busy).toContain('did not come to an end')
+      expect(await waits).toEqual(ids)
+      vi.advanceTimersByTime(300_000)
+      expect(close.mock.contexts).toEqual([second])
+    } finally {
+      vi.useRealTimers()
+      call.mockRestore()
+      close.mockRestore()
       await copy.close()
       await rm(dir, { recursive: true })
     }
@@ -224,8 +263,7 @@ describe('TextService', () => {
   })
 
   test('a template without an end ends after ten seconds, and alone', async () => {
-    const slow = "{% for i in range(99999) %}{{ ('a' * 9999999)|upper|length }}{% endfor %}"
-    const hostile = await TextService.load({ source: llama, chatTemplateOverride: slow })
+    const hostile = await TextService.load({ source: llama, chatTemplateOverride: endless })
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {
       const endless = hostile.render({ kind: 'chat', messages: [] }).catch(e => e)

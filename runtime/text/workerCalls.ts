@@ -150,9 +150,14 @@ export class WorkerCalls {
     const call = this.#current
     if (call?.id !== reply.id) return
     this.#endCurrent()
-    if ('error' in reply) call.reject(fromErrorData(reply.error))
-    else {
-      if (call.request.op === 'load') this.#load = call.request
+    const isLoad = call.request.op === 'load'
+    if ('error' in reply) {
+      const error = fromErrorData(reply.error)
+      call.reject(error)
+      // What waits for the model would only be told that there is none.
+      if (isLoad) this.#fail(error)
+    } else {
+      if (isLoad) this.#load = call.request
       call.resolve(reply.value)
     }
     this.#next()
