@@ -264,6 +264,26 @@ test('many who ask for the models at once make one request, where they may wait 
   expect(await numAsked(false)).toBe(10)
 })
 
+test('what was asked before models change says nothing of the time after', async () => {
+  let status = 'loaded'
+  const slow = Promise.withResolvers<void>()
+  const remote = engine(
+    async url => {
+      const models = [{ ...scriptedModel, status }]
+      if (url.endsWith('/unload')) status = 'unloaded'
+      else if (status === 'loaded') await slow.promise
+      return Response.json({ models })
+    },
+    { sharesAnswers: true },
+  )
+  const early = remote.models()
+  await remote.unload(scriptedModel.id)
+  expect(await remote.models()).toMatchObject([{ status: 'unloaded' }])
+  slow.resolve()
+  expect(await early).toMatchObject([{ status: 'loaded' }])
+  expect(await remote.models()).toMatchObject([{ status: 'unloaded' }])
+})
+
 test('a question for the models that fails is asked again', async () => {
   let isDown = true
   const up = modelsUpstream('loaded')

@@ -55,6 +55,8 @@ export class RemoteEngine implements Engine {
   #models: { list: ModelInfo[]; atMs: number } | undefined
   /** The question that is under way, where it may be shared. */
   #asking: Promise<ModelInfo[]> | undefined
+  /** Of models. What was asked before one says nothing of the time after it. */
+  #numChanges = 0
 
   constructor(options: RemoteEngineOptions) {
     this.#options = options
@@ -105,18 +107,23 @@ export class RemoteEngine implements Engine {
     const known = this.#models
     if (known !== undefined && performance.now() - known.atMs < MODELS_FRESH_MS) return known.list
     if (!this.#options.sharesAnswers) return this.#askModels()
-    this.#asking ??= this.#askModels().finally(() => {
-      this.#asking = undefined
+    if (this.#asking !== undefined) return this.#asking
+    const asking = this.#askModels().finally(() => {
+      if (this.#asking === asking) this.#asking = undefined
     })
-    return this.#asking
+    this.#asking = asking
+    return asking
   }
 
   async #askModels(): Promise<ModelInfo[]> {
+    const numChanges = this.#numChanges
     const { models } = (await this.#call(enginePaths.models)) as { models?: unknown }
     if (!Array.isArray(models)) throw unavailable('The engine sent an answer without models.')
     const list = models as ModelInfo[]
     const settled = list.every(({ status }) => status === 'loaded')
-    this.#models = settled ? { list, atMs: performance.now() } : undefined
+    if (numChanges === this.#numChanges) {
+      this.#models = settled ? { list, atMs: performance.now() } : undefined
+    }
     return list
   }
 
@@ -148,8 +155,13 @@ export class RemoteEngine implements Engine {
   }
 
   async #change(path: string, model: string): Promise<ModelInfo> {
-    this.#models = undefined
-    return (await this.#callOnce(path, LOAD_TIMEOUT_MS, undefined, { model })) as ModelInfo
+    try {
+      return (await this.#callOnce(path, LOAD_TIMEOUT_MS, undefined, { model })) as ModelInfo
+    } finally {
+      this.#models = undefined
+      this.#asking = undefined
+      this.#numChanges++
+    }
   }
 
   /** @param firstSeq number of the first event that will come */
