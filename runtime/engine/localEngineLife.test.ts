@@ -31,9 +31,14 @@ describe('jobs of a LocalEngine end', () => {
       prompt: { kind: 'text', prompts: ['slow'] },
     }
     const { events } = await engine.submit(job, neverAborted)
-    await new Promise(resolve => setTimeout(resolve, 200))
-    const stalledAt = engine.stats().generatedTokens
-    expect(stalledAt).toBeLessThan(400)
+    let numTokens = -1
+    const numNew = () => {
+      const before = numTokens
+      numTokens = engine.stats().generatedTokens
+      return numTokens > 0 ? numTokens - before : -1
+    }
+    await expect.poll(numNew, { interval: 100 }).toBe(0)
+    expect(numTokens).toBeLessThan(400)
     const other = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['other'] } }
     expect(textOf(await collectEvents(engine, other))).toBe(textAlone(other, 'other'))
     const all = (await readAll(events)).flat()
@@ -45,8 +50,9 @@ describe('jobs of a LocalEngine end', () => {
     const { engine } = setUp({ stallMs: 40 })
     const job: GenerateJob = { ...baseJob, n: 8, maxTokens: 100, ignoreEos: true }
     const { events } = await engine.submit(job, neverAborted)
-    await new Promise(resolve => setTimeout(resolve, 400))
-    expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
+    await expect
+      .poll(() => engine.stats())
+      .toMatchObject({ running: 0, waiting: 0, kvPagesUsed: 0 })
     const all = (await readAll(events)).flat()
     expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'timeout' } })
   })
