@@ -14,7 +14,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Reads the body as one JSON object, whatever its content type says.
- * @throws ApiError 413 as soon as more than `maxBytes` have arrived, 400 for anything but a JSON object of bounded depth
+ * @throws ApiError 415 for a body that is compressed, 413 as soon as more than `maxBytes` have arrived, 400 for anything but a
+ *   JSON object of bounded depth
  */
 export async function readJsonObject(request: Request, maxBytes: number): Promise<JsonObject> {
   const text = await readText(request, maxBytes)
@@ -50,6 +51,8 @@ function describeMistake(text: string): string {
 }
 
 async function readText(request: Request, maxBytes: number): Promise<string> {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && !/^(identity)?$/i.test(encoding)) throw compressed(encoding)
   const bytes = await readBytes(request, maxBytes)
   if (bytes === undefined) throw tooLarge(maxBytes)
   try {
@@ -57,6 +60,17 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
   } catch {
     throw invalidRequest(undefined, 'The request body is not valid JSON: it is not UTF-8.', null)
   }
+}
+
+/** Says with `accept-encoding` what is taken (RFC 9110, 15.5.16). */
+function compressed(encoding: string): ApiError {
+  return new ApiError({
+    status: 415,
+    type: 'invalid_request_error',
+    code: 'unsupported_content_encoding',
+    message: `The request body is encoded as '${encoding}'; send it as it is, without Content-Encoding.`,
+    headers: { 'accept-encoding': 'identity' },
+  })
 }
 
 function tooLarge(maxBytes: number): ApiError {

@@ -11,6 +11,7 @@ const descriptions: Record<number, string> = {
   408: 'The body came too slowly.',
   409: 'The model is busy with something else.',
   413: 'The body is too large.',
+  415: 'The body is compressed.',
   429: 'The queue is full, or the key has used up what it may.',
   499: 'Another request has cancelled this one.',
   500: 'The server failed.',

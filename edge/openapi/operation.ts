@@ -41,7 +41,7 @@ export interface Parameter {
 }
 
 /** Of reading a body. */
-export const BODY = [400, 408, 413]
+export const BODY = [400, 408, 413, 415]
 /** Of finding a model, and giving it work. */
 export const MODEL = [404, 429]
 /** A job that was cancelled by another request. */

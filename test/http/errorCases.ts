@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
 import type { EngineErrorData } from '../../edge/engine.ts'
 import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
@@ -316,6 +317,21 @@ export const errorCases: HttpCase[] = [
       const response = await fetch(CHAT, { method: 'POST', body, duplex: 'half' })
       expect(response.status).toBe(413)
       expect(numSent).toBeGreaterThan(100_000)
+    },
+  },
+  {
+    name: 'a compressed body is refused for what it is',
+    async run({ fetch }) {
+      const send = (body: string | Buffer<ArrayBuffer>, encoding: string) =>
+        fetch(CHAT, { method: 'POST', body, headers: { 'content-encoding': encoding } })
+      const body = JSON.stringify({ messages: 'hi', max_tokens: 1 })
+      const response = await send(gzipSync(body), 'gzip')
+      expect(response.status).toBe(415)
+      expect(response.headers.get('accept-encoding')).toBe('identity')
+      expect(await response.json()).toMatchObject({
+        error: { code: 'unsupported_content_encoding', message: expect.stringContaining("'gzip'") },
+      })
+      expect((await send(body, 'identity')).status).toBe(200)
     },
   },
 ]
