@@ -47,3 +47,30 @@ test('/ready without an engine in reach', async () => {
   expect(response.status).toBe(503)
   expect(await response.json()).toMatchObject({ status: 'failed' })
 })
+
+test.each(['/v1/chat/completions', '/v1/responses', '/v1/messages', '/v1/tokenize'])(
+  '%s: what was given up for its slow body does not begin when that comes after all',
+  async path => {
+    let numBegun = 0
+    const begin = () => {
+      numBegun++
+      return Promise.reject(new Error('begun'))
+    }
+    const { app, log } = appWith({ submit: begin, tokenize: begin, models: begin })
+    const body = new TransformStream<Uint8Array, Uint8Array>()
+    const answer = app.request(
+      path,
+      { method: 'POST', body: body.readable, duplex: 'half' } as RequestInit,
+      { tooSlow: Promise.resolve('too slow') },
+    )
+    expect((await answer).status).toBe(408)
+    const writer = body.writable.getWriter()
+    await writer.write(new TextEncoder().encode(init.body))
+    await writer.close()
+    await new Promise(resolve => setTimeout(resolve, 10))
+    expect([numBegun, log.map(({ event }) => event)]).toEqual([
+      0,
+      ['request_started', 'request_completed'],
+    ])
+  },
+)

@@ -74,9 +74,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       if (authenticate !== undefined) c.var.scope.identify(await authenticate(raw))
     }
     if (!allowed.includes(method)) throw noRoute(raw, allowed)
-    // Not every host knows of connections.
-    const tooSlow = c.env?.tooSlow
-    return tooSlow === undefined ? next() : Promise.race([next(), tooSlow.then(giveUp)])
+    return next()
   })
 
   const routeDeps: RouteDeps = deps
@@ -109,15 +107,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 /** The method of a request, or the one that it is the preflight of. */
 function wantedMethod({ headers, method }: Request): string {
   return method === 'OPTIONS' ? (headers.get('access-control-request-method') ?? method) : method
-}
-
-function giveUp(message: string): never {
-  throw new ApiError({
-    status: 408,
-    type: 'invalid_request_error',
-    code: 'request_timeout',
-    message,
-  })
 }
 
 function toApiError(error: unknown): ApiError {

@@ -49,7 +49,7 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
 }
 
 async function readRequest(c: Context<AppEnv>, { limits }: RouteDeps): Promise<MessageRequest> {
-  const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+  const body = await readJsonObject(c, limits.maxBodyBytes)
   const request = messageRequest(body, await c.var.scope.engine.models())
   c.var.scope.warnOfToolsLeft(request.leftTools)
   return request

@@ -1,9 +1,11 @@
+import type { Context } from 'hono'
 import type { JsonObject } from '../engine.ts'
 import { ApiError, invalidRequest } from '../errors.ts'
 import { isObject } from '../jsonObject.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from './jsonDepth.ts'
 import { jsonErrorPosition } from './jsonErrorPosition.ts'
-import { readBytes } from './readBytes.ts'
+import { readBytes, SlowBody } from './readBytes.ts'
+import type { AppEnv } from './requestScope.ts'
 
 /** Looking for the mistake takes longer than parsing does, and nobody else is served meanwhile. */
 const MAX_LOCATED = 2 ** 20
@@ -14,11 +16,11 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Reads the body as one JSON object, whatever its content type says.
- * @throws ApiError 415 for a body that is compressed, 413 as soon as more than `maxBytes` have arrived, 400 for anything but a
- *   JSON object of bounded depth
+ * @throws ApiError 415 for a body that is compressed, 413 as soon as more than `maxBytes` have arrived, 408 when they come too
+ *   slowly, 400 for anything but a JSON object of bounded depth
  */
-export async function readJsonObject(request: Request, maxBytes: number): Promise<JsonObject> {
-  const text = await readText(request, maxBytes)
+export async function readJsonObject(c: Context<AppEnv>, maxBytes: number): Promise<JsonObject> {
+  const text = await readText(c, maxBytes)
   const deepAt = tooDeepAt(text)
   if (deepAt >= 0) {
     throw invalidRequest(
@@ -50,10 +52,12 @@ function describeMistake(text: string): string {
   return `unexpected ${found} at position ${position}`
 }
 
-async function readText(request: Request, maxBytes: number): Promise<string> {
-  const encoding = request.headers.get('content-encoding')
+async function readText({ req, env }: Context<AppEnv>, maxBytes: number): Promise<string> {
+  const encoding = req.raw.headers.get('content-encoding')
   if (encoding !== null && !/^(identity)?$/i.test(encoding)) throw compressed(encoding)
-  const bytes = await readBytes(request, maxBytes)
+  const bytes = await readBytes(req.raw, maxBytes, env).catch((error: unknown) => {
+    throw error instanceof SlowBody ? tooSlow(error) : error
+  })
   if (bytes === undefined) throw tooLarge(maxBytes)
   try {
     return utf8.decode(bytes)
@@ -70,6 +74,15 @@ function compressed(encoding: string): ApiError {
     code: 'unsupported_content_encoding',
     message: `The request body is encoded as '${encoding}'; send it as it is, without Content-Encoding.`,
     headers: { 'accept-encoding': 'identity' },
+  })
+}
+
+function tooSlow({ message }: SlowBody): ApiError {
+  return new ApiError({
+    status: 408,
+    type: 'invalid_request_error',
+    code: 'request_timeout',
+    message,
   })
 }
 

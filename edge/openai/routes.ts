@@ -32,7 +32,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
 
   app.post('/chat/completions', c =>
     told('messages', async () => {
-      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const body = await readJsonObject(c, deps.limits.maxBodyBytes)
       const models = await c.var.scope.engine.models()
       const { job, stream, format, ...terms } = chatRequest(body, models, deps)
       const run = await start(c.var.scope, job, terms)
@@ -47,7 +47,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
 
   app.post('/completions', c =>
     told('prompt', async () => {
-      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const body = await readJsonObject(c, deps.limits.maxBodyBytes)
       const models = await c.var.scope.engine.models()
       const { job, stream, format, ...terms } = completionRequest(body, models, deps)
       const echoes = await promptTexts(c.var.scope, job.model, format)
@@ -66,7 +66,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
   app.post('/embeddings', c =>
     told('input', async () => {
       const { scope } = c.var
-      const body = await readJsonObject(c.req.raw, deps.limits.maxBodyBytes)
+      const body = await readJsonObject(c, deps.limits.maxBodyBytes)
       const { job, base64 } = embeddingRequest(body, await scope.engine.models())
       scope.model = job.model
       const embedded = await scope.engine.embed(job, scope.signal)

@@ -99,7 +99,7 @@ export async function readRequest(
   { limits, store, clock, newId }: ResponsesDeps,
 ): Promise<{ request: ResponseRequest; prompt: ChatPrompt }> {
   const { scope } = c.var
-  const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+  const body = await readJsonObject(c, limits.maxBodyBytes)
   const identity = { id: responseId(newId()), created: Math.floor(clock() / 1000) }
   const models = await scope.engine.models()
   const request = responseRequest(body, models, { ...identity, canStore: !store.isOff })

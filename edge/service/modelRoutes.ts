@@ -24,7 +24,7 @@ const actions: Record<string, Action> = {
 export function addModelRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): void {
   for (const [name, act] of Object.entries(actions)) {
     app.post(`/models/${name}`, async c => {
-      const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+      const body = await readJsonObject(c, limits.maxBodyBytes)
       const { model_id } = parseFields(modelActionFields, body)
       const { scope } = c.var
       const { engine } = scope

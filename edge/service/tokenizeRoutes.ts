@@ -41,13 +41,13 @@ export const detokenizeFields = z.object({
 /** Adds tokenize and detokenize, in the shapes of this server, vLLM and llama.cpp at once, and llama.cpp's apply-template. */
 export function addTokenizeRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): void {
   app.post('/tokenize', async c => {
-    const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+    const body = await readJsonObject(c, limits.maxBodyBytes)
     return c.json(await translateErrors(toParam, () => tokenize(c.var.scope, body)))
   })
 
   app.post('/detokenize', async c => {
     const { scope } = c.var
-    const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+    const body = await readJsonObject(c, limits.maxBodyBytes)
     return c.json(
       await translateErrors(toParam, async () => {
         const request = parseFields(detokenizeFields, body)
@@ -66,7 +66,7 @@ export function addTokenizeRoutes(app: Hono<AppEnv>, { limits }: RouteDeps): voi
 
   app.post('/apply-template', async c => {
     const { scope } = c.var
-    const body = await readJsonObject(c.req.raw, limits.maxBodyBytes)
+    const body = await readJsonObject(c, limits.maxBodyBytes)
     return c.json(
       await translateErrors(toParam, async () => {
         const request = parseFields(tokenizeFields, body)

@@ -211,3 +211,19 @@ test('close lets streams finish, and cuts off what does not', async () => {
   expect(lines(short.received()).at(-1).kind).toBe('usage')
   await until(() => engine.numAborted === 1)
 })
+
+test('a job that was given up for its slow body does not begin when that comes after all', async () => {
+  const { app, engine } = await container()
+  const body = new TransformStream<Uint8Array, Uint8Array>()
+  const init = { method: 'POST', body: body.readable, duplex: 'half' }
+  const answer = await app.fetch(new Request('http://x/engine/generate', init as RequestInit), {
+    tooSlow: Promise.resolve('too slow'),
+  })
+  expect(answer.status).toBe(408)
+  expect(await answer.json()).toEqual({ error: { kind: 'timeout', message: 'too slow' } })
+  const writer = body.writable.getWriter()
+  await writer.write(new TextEncoder().encode(JSON.stringify(endless)))
+  await writer.close()
+  await new Promise(resolve => setTimeout(resolve, 10))
+  expect(engine.numActive).toBe(0)
+})

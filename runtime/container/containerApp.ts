@@ -11,6 +11,7 @@ import {
   type GenerateJob,
   type TokenizeJob,
 } from '../../edge/engine.ts'
+import { SlowBody } from '../../edge/http/readBytes.ts'
 import { enginePaths, SECRET_HEADER } from '../../edge/remote/engineWire.ts'
 import { eventsResponse } from './eventsResponse.ts'
 import { readJob } from './readJob.ts'
@@ -84,8 +85,8 @@ export function createContainerApp(
   }
   router.get(enginePaths.health, async () => Response.json(await engine.health()))
   router.get(enginePaths.models, async () => Response.json({ models: await engine.models() }))
-  router.post(enginePaths.generate, async request => {
-    const job = (await readJob(request, maxBodyBytes)) as unknown as GenerateJob
+  router.post(enginePaths.generate, async (request, connection: Connection) => {
+    const job = (await readJob(request, maxBodyBytes, connection)) as unknown as GenerateJob
     return eventsResponse(signal => engine.submit(job, signal), request.signal, options.keepAliveMs)
   })
   router.get(`${enginePaths.jobs}/:id`, request => {
@@ -101,29 +102,29 @@ export function createContainerApp(
       options.keepAliveMs,
     )
   })
-  router.post(enginePaths.cancel, async request => {
-    const { id, owner } = await readJob(request, maxBodyBytes)
+  router.post(enginePaths.cancel, async (request, connection: Connection) => {
+    const { id, owner } = await readJob(request, maxBodyBytes, connection)
     const named = typeof owner === 'string' ? owner : undefined
     return Response.json({ cancelled: await engine.cancel(String(id), named) })
   })
-  router.post(enginePaths.embed, async request => {
-    const job = (await readJob(request, maxBodyBytes)) as unknown as EmbedJob
+  router.post(enginePaths.embed, async (request, connection: Connection) => {
+    const job = (await readJob(request, maxBodyBytes, connection)) as unknown as EmbedJob
     return Response.json(await engine.embed(job, request.signal))
   })
   for (const change of ['load', 'unload'] as const) {
-    router.post(enginePaths[change], async request => {
-      const { model } = await readJob(request, maxBodyBytes)
+    router.post(enginePaths[change], async (request, connection: Connection) => {
+      const { model } = await readJob(request, maxBodyBytes, connection)
       return Response.json(await engine[change](String(model)))
     })
   }
   router.get(enginePaths.system, async () => Response.json({ machines: await engine.system() }))
   router.get(enginePaths.metrics, async () => Response.json({ models: await engine.metrics() }))
-  router.post(enginePaths.tokenize, async request => {
-    const job = (await readJob(request, maxBodyBytes)) as unknown as TokenizeJob
+  router.post(enginePaths.tokenize, async (request, connection: Connection) => {
+    const job = (await readJob(request, maxBodyBytes, connection)) as unknown as TokenizeJob
     return Response.json(await engine.tokenize(job, request.signal))
   })
-  router.post(enginePaths.detokenize, async request => {
-    const job = (await readJob(request, maxBodyBytes)) as unknown as DetokenizeJob
+  router.post(enginePaths.detokenize, async (request, connection: Connection) => {
+    const job = (await readJob(request, maxBodyBytes, connection)) as unknown as DetokenizeJob
     return Response.json({ text: await engine.detokenize(job, request.signal) })
   })
   router.all('*', () =>
@@ -131,14 +132,14 @@ export function createContainerApp(
   )
 
   return {
-    async fetch(request, { tooSlow } = {}) {
+    async fetch(request, connection = {}) {
       try {
-        const answer = router.fetch(request)
-        if (tooSlow === undefined) return await answer
-        const giveUp = tooSlow.then(message => failure(408, { kind: 'timeout', message }))
-        return await Promise.race([answer, giveUp])
+        return await router.fetch(request, connection)
       } catch (error) {
         if (request.signal.aborted) return new Response(null, { status: CLIENT_CLOSED_REQUEST })
+        if (error instanceof SlowBody) {
+          return failure(408, { kind: 'timeout', message: error.message })
+        }
         if (error instanceof EngineError) return failure(statuses[error.kind], error.toData())
         options.onInternalError(error)
         return failure(500, { kind: 'internal', message: 'The engine had an error.' })

@@ -1,3 +1,4 @@
+import type { Connection } from '../../edge/deps.ts'
 import { EngineError, type JsonObject } from '../../edge/engine.ts'
 import { MAX_JSON_DEPTH, tooDeepAt } from '../../edge/http/jsonDepth.ts'
 import { readBytes } from '../../edge/http/readBytes.ts'
@@ -5,10 +6,15 @@ import { parseJsonObject } from '../../edge/jsonObject.ts'
 
 /**
  * Reads the body of a request as a job.
- * @throws EngineError `too_large` as soon as more than `maxBytes` have arrived, `invalid` for anything but a JSON object
+ * @throws EngineError `too_large` as soon as more than `maxBytes` have arrived, `invalid` for anything but a JSON object;
+ *   SlowBody
  */
-export async function readJob(request: Request, maxBytes: number): Promise<JsonObject> {
-  const bytes = await readBytes(request, maxBytes)
+export async function readJob(
+  request: Request,
+  maxBytes: number,
+  connection: Connection,
+): Promise<JsonObject> {
+  const bytes = await readBytes(request, maxBytes, connection)
   if (bytes === undefined) throw tooLarge(maxBytes)
   const text = new TextDecoder().decode(bytes)
   if (tooDeepAt(text) >= 0) {
