@@ -1,5 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { type Accepted, EngineError, type GenerateEvent, type GenerateJob } from '../engine.ts'
+import {
+  type Accepted,
+  EngineError,
+  type EngineErrorKind,
+  type GenerateEvent,
+  type GenerateJob,
+} from '../engine.ts'
 import { ApiError } from '../errors.ts'
 import { createScriptedEngine } from '../scripted/scriptedEngine.ts'
 import { ClientEngine } from './clientEngine.ts'
@@ -27,7 +33,7 @@ const usage = (seq: number, completionTokens: number): GenerateEvent => ({
   completionTokens,
   ...USAGE,
 })
-const error = (seq: number, kind: 'unavailable' | 'internal'): GenerateEvent => ({
+const error = (seq: number, kind: EngineErrorKind): GenerateEvent => ({
   v: 1,
   seq,
   kind: 'error',
@@ -38,6 +44,7 @@ const error = (seq: number, kind: 'unavailable' | 'internal'): GenerateEvent => 
 function setUp(limits: KeyLimitOptions) {
   const logs = new Map<string, GenerateEvent[]>()
   const attached: string[] = []
+  const readings: AbortSignal[] = []
   let isReachable = true
   const accepted = (jobId: string, after: number): Accepted => {
     const log = logs.get(jobId) ?? []
@@ -61,8 +68,9 @@ function setUp(limits: KeyLimitOptions) {
       logs.set(jobId, [])
       return Promise.resolve(accepted(jobId, -1))
     },
-    async attach(jobId: string, after: number) {
+    async attach(jobId: string, after: number, _: string | undefined, signal: AbortSignal) {
       attached.push(jobId)
+      readings.push(signal)
       if (!isReachable) throw new EngineError({ kind: 'unavailable', message: 'gone' })
       if (!logs.has(jobId)) throw new EngineError({ kind: 'job_not_found', message: 'what?' })
       return accepted(jobId, after)
@@ -88,6 +96,7 @@ function setUp(limits: KeyLimitOptions) {
   return {
     logs,
     attached,
+    readings,
     request,
     submit,
     inBackground: (jobId: string, requestId?: string) => submit({ detach: true, jobId }, requestId),
@@ -150,6 +159,30 @@ describe('a detached job that nobody reads, as on Workers after half a minute', 
     expect([await submit(), attached.length]).toEqual([429, 8])
     expect([await submit(), attached.length]).toEqual([429, 16])
     expect([await submit(), attached.length]).toEqual([200, 24])
+  })
+
+  test.each([[[]], [[text(0)]], [[usage(0, 1)]]])(
+    'is no longer read once it has told %j',
+    async events => {
+      const { inBackground, submit, logs, readings } = setUp({ maxConcurrent: 1 })
+      await inBackground('a')
+      logs.set('a', events)
+      nowMs = 1000
+      await submit()
+      expect(readings.map(({ aborted }) => aborted)).toEqual([true])
+    },
+  )
+
+  test('counts when it is cancelled', async () => {
+    const { inBackground, submit, request, logs, tokensLeft } = setUp({
+      maxConcurrent: 1,
+      tokensPerMinute: 1000,
+    })
+    await inBackground('a')
+    logs.set('a', [text(0), text(1), error(2, 'cancelled')])
+    await request().cancel('a')
+    expect(tokensLeft()).toBe('988')
+    expect(await submit()).toBe(200)
   })
 
   test('is heard of though the clock was set back', async () => {

@@ -72,6 +72,8 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     // Those only that the engine knew before: it may not have heard of others yet.
     const named = this.#client?.limits?.named(id) ?? []
     const wasRunning = await this.#engine.cancel(id, this.#client?.name)
+    // What they made counts, though nobody has read it yet.
+    await Promise.all(named.map(run => this.#ask(run)))
     for (const run of named) run.end()
     return wasRunning
   }
@@ -170,18 +172,22 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   async #begin(): Promise<MeteredRun | undefined> {
     const limits = this.#client?.limits
     if (limits === undefined) return undefined
-    await Promise.all(
-      limits
-        .silent()
-        .map(run =>
-          run.ask((jobId, after) =>
-            this.#engine.attach(jobId, after, this.#client?.name, AbortSignal.timeout(ASK_MS)),
-          ),
-        ),
-    )
+    await Promise.all(limits.silent().map(run => this.#ask(run)))
     const run = limits.begin(this.#requestId, this.#hasBegun ? 0 : 1)
     this.#hasBegun = true
     return run
+  }
+
+  /** Hears of a run. Never rejects. */
+  async #ask(run: MeteredRun): Promise<void> {
+    const reading = new AbortController()
+    const timer = setTimeout(() => reading.abort(), ASK_MS)
+    await run.ask((jobId, after) =>
+      this.#engine.attach(jobId, after, this.#client?.name, reading.signal),
+    )
+    clearTimeout(timer)
+    // Where it had no news its events are not read to an end: a container would send on and on.
+    reading.abort()
   }
 
   /** Once for all texts of a request. @throws ApiError 429 */

@@ -73,11 +73,12 @@ export class MeteredRun {
   }
 
   /**
-   * Counts what the job has made by now. One that is unknown or that cannot be asked for has ended: it is lost with its engine.
+   * Counts what a job that needs no reader has made by now. One that is unknown or that cannot be asked for has ended: it is
+   * lost with its engine.
    * @param attach reads the job after an event
    */
   async ask(attach: (jobId: string, after: number) => Promise<Accepted>): Promise<void> {
-    if (this.#jobId === undefined) return
+    if (this.#jobId === undefined || !this.#isDetached) return
     this.#heardMs = this.#metering.clock()
     try {
       const { lastSeq = -1, events } = await attach(this.#jobId, this.#lastSeq)
