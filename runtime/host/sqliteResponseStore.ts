@@ -13,8 +13,8 @@ const DEFAULT_LIMITS: ResponseStoreLimits = {
 
 /** Other processes add and drop too, so what is known of the whole is counted again now and then. */
 const PUTS_PER_COUNT = 1000
-/** A look at what all owners have takes some milliseconds. */
-const PUTS_PER_OWNER = 200
+/** A look at what all owners have takes some milliseconds, and is due once this share of all there may be has gone. */
+const SHARE_PER_LOOK = 0.01
 const DROPS_PER_PUT = 4
 /** The time of use need not be exact, and a read should rarely be a write. */
 const USED_PRECISION_MS = 3_600_000
@@ -43,9 +43,10 @@ export class SqliteResponseStore implements ResponseStore {
   readonly #clock: () => number
   readonly #limits: ResponseStoreLimits
   #putsUntilCount = 0
-  #putsUntilOwner = 0
   /** Who makes room when it is needed. */
   #ownerOfMost: string | null = null
+  /** What share has gone since that was found out. */
+  #shareDropped = Infinity
   #numResponses = 0
   #numBytes = 0
 
@@ -112,30 +113,34 @@ export class SqliteResponseStore implements ResponseStore {
   #makeRoom(): void {
     const { maxAgeMs, maxResponses, maxBytes } = this.#limits
     if (--this.#putsUntilCount < 0) this.#count()
-    this.#drop('used_ms < ?', this.#clock() - maxAgeMs)
-    if (this.#numResponses <= maxResponses && this.#numBytes <= maxBytes) return
-    if (--this.#putsUntilOwner < 0) this.#findOwnerOfMost()
-    if (this.#drop('owner IS ?', this.#ownerOfMost) === 0) this.#putsUntilOwner = 0
+    this.#drop('used_ms < ?', this.#clock() - maxAgeMs, DROPS_PER_PUT)
+    for (let i = 0; i < DROPS_PER_PUT; i++) {
+      if (this.#numResponses <= maxResponses && this.#numBytes <= maxBytes) return
+      if (this.#shareDropped >= SHARE_PER_LOOK) this.#findOwnerOfMost()
+      if (this.#drop('owner IS ?', this.#ownerOfMost, 1) === 0) this.#shareDropped = Infinity
+    }
   }
 
   /** Drops those that were not used for the longest time. @returns how many */
-  #drop(which: 'used_ms < ?' | 'owner IS ?', value: number | string | null): number {
+  #drop(which: 'used_ms < ?' | 'owner IS ?', value: number | string | null, most: number): number {
+    const { maxResponses, maxBytes } = this.#limits
     const dropped = this.#database
       .prepare(
         `DELETE FROM responses WHERE rowid IN (
            SELECT rowid FROM responses WHERE ${which} ORDER BY used_ms, bytes LIMIT ?
          ) RETURNING bytes`,
       )
-      .all(value, DROPS_PER_PUT)
+      .all(value, most)
     for (const { bytes } of dropped) {
       this.#numResponses--
       this.#numBytes -= Number(bytes)
+      this.#shareDropped += Math.max(1 / maxResponses, Number(bytes) / maxBytes)
     }
     return dropped.length
   }
 
   #findOwnerOfMost(): void {
-    this.#putsUntilOwner = PUTS_PER_OWNER
+    this.#shareDropped = 0
     const { maxResponses, maxBytes } = this.#limits
     const most = this.#database
       .prepare(
