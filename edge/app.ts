@@ -28,11 +28,17 @@ const openPaths = [...probePaths, ...docsPaths]
 /** Nobody reads it; the number is what logs and proxies call a request whose client went away. */
 const CLIENT_CLOSED_REQUEST = 499
 
+/** Everything `createApp` needs from its host. */
+export interface HostDeps extends AppDeps {
+  /** Keeps the responses of the Responses API; `off`: nothing is kept; default in memory. */
+  responses?: ResponseStore | 'off'
+}
+
 /**
  * Builds the server's HTTP application over an engine. It uses Web standards only: any host that can call
  * `app.fetch(request)` can run it.
  */
-export function createApp(deps: AppDeps): Hono<AppEnv> {
+export function createApp(deps: HostDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>({ getPath: request => routePath(getPath(request)) })
   const authenticate = createAuth(deps.auth, deps.clock)
   // A page that has a key was given it.
@@ -115,6 +121,6 @@ function toApiError(error: unknown): ApiError {
   return internalError(error)
 }
 
-function responseStore({ responses, clock }: AppDeps): ResponseStore | undefined {
+function responseStore({ responses, clock }: HostDeps): ResponseStore | undefined {
   return responses === 'off' ? undefined : (responses ?? createMemoryResponseStore(clock))
 }

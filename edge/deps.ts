@@ -1,12 +1,9 @@
 import type { KnownKeys } from './access/auth.ts'
 import type { Engine } from './engine.ts'
-import type { ResponseStore } from './responses/responseStore.ts'
 
-/** Everything `createApp` needs from its host; the app itself has no clock, randomness or configuration. */
+/** What requests need from the host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {
   engine: Engine
-  /** Keeps the responses of the Responses API; `off`: nothing is kept; default in memory. */
-  responses?: ResponseStore | 'off'
   log?: (entry: LogEntry) => void
   /** Takes measurements of streams; absent: none are made. */
   measure?: (measurement: Measurement) => void
