@@ -15,7 +15,9 @@ async function setUp(...readings: (GenerateEvent[] | EngineErrorKind)[]) {
   const stored = { response: head, input, include, detached: true }
   await store.put(stored)
   const engine = createScriptedEngine()
-  engine.attach = async () => {
+  const signals: AbortSignal[] = []
+  engine.attach = async (_id, _after, _owner, signal) => {
+    signals.push(signal)
     const reading = readings.shift()
     if (!Array.isArray(reading))
       throw new EngineError({ kind: reading ?? 'internal', message: 'no' })
@@ -35,6 +37,7 @@ async function setUp(...readings: (GenerateEvent[] | EngineErrorKind)[]) {
   const scope = { engine: new ClientEngine(engine, 'req_x', undefined) }
   return {
     refresh: () => refresh(stored, 'now', scope, store),
+    numReading: () => signals.filter(({ aborted }) => !aborted).length,
     kept: async () => (await store.get('resp_x', undefined))?.response,
   }
 }
@@ -80,6 +83,16 @@ test.each(['unavailable', 'draining', 'timeout'] as const)(
     expect((await run.refresh()).response.status).toBe('completed')
   },
 )
+
+test.each([
+  ['waits', []],
+  ['goes on', [text(0)]],
+  ['has ended', finish],
+])('a run that %s is read no longer than it takes', async (_, events) => {
+  const run = await setUp(events)
+  await run.refresh()
+  expect(run.numReading()).toBe(0)
+})
 
 test('a run that the engine does not know any more has failed', async () => {
   const run = await setUp('job_not_found')

@@ -5,8 +5,6 @@ import { ResponseRun } from './responseRun.ts'
 import type { ResponseStore, StoredResponse } from './responseStore.ts'
 import { ToolIndex } from './toolIndex.ts'
 
-const never = new AbortController().signal
-
 /** A run of this response from its beginning, whoever began it. */
 export function runOf({ response, include }: StoredResponse): ResponseRun {
   return new ResponseRun(response, {
@@ -48,14 +46,20 @@ export function isOver({ response }: StoredResponse): boolean {
 export async function refresh(
   stored: StoredResponse,
   extent: 'now' | 'end',
-  { engine, signal = never }: { engine: ClientEngine; signal?: AbortSignal },
+  { engine, signal }: { engine: ClientEngine; signal?: AbortSignal },
   store: ResponseStore,
 ): Promise<StoredResponse> {
   if (isOver(stored)) return stored
   const { id } = stored.response
   const run = runOf(stored)
+  const reading = new AbortController()
+  const signals = signal === undefined ? [] : [signal]
   try {
-    const { lastSeq = -1, events } = await engine.attach(id, -1, signal)
+    const { lastSeq = -1, events } = await engine.attach(
+      id,
+      -1,
+      AbortSignal.any([reading.signal, ...signals]),
+    )
     const last = extent === 'end' ? Infinity : lastSeq
     if (last >= 0) {
       for await (const batch of events) {
@@ -69,6 +73,9 @@ export async function refresh(
   } catch (error) {
     if (!(error instanceof EngineError) || error.kind !== 'job_not_found') throw error
     run.fail({ kind: 'unavailable', message: 'The server lost the run of this response.' })
+  } finally {
+    // A container holds a stream open for whoever has taken no event of it.
+    reading.abort()
   }
   const now = { ...stored, response: run.response }
   if (run.end !== undefined) await replace(now, store)
