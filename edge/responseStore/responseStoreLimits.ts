@@ -1,4 +1,4 @@
-/** What a store of responses keeps at most; whatever was not used for the longest time goes first. */
+/** What a store of responses keeps at most, over all owners. */
 export interface ResponseStoreLimits {
   maxResponses: number
   /** Of the responses as JSON. */
