@@ -51,3 +51,34 @@ test('one that the request calls strict is refused', async () => {
     error: { code: 'invalid_grammar', param: 'tools' },
   })
 })
+
+test.each([
+  ['stream', { stream: true }],
+  ['background', { background: true }],
+])('%s: a job that is accepted as its client leaves is not left to itself', async (_, body) => {
+  const client = new AbortController()
+  const cancelled: string[] = []
+  let jobId: string | undefined
+  const app = createApp({
+    ...appDefaults,
+    engine: {
+      ...createScriptedEngine(),
+      // As from a container whose word of it comes too late.
+      async submit(job, signal) {
+        jobId = job.jobId
+        client.abort()
+        throw signal.reason
+      },
+      async cancel(id) {
+        cancelled.push(id)
+        return true
+      },
+    },
+  })
+  await app.request('/v1/responses', {
+    method: 'POST',
+    body: JSON.stringify({ input: 'hi', ...body }),
+    signal: client.signal,
+  })
+  expect(cancelled).toEqual([jobId])
+})

@@ -41,7 +41,11 @@ export async function createResponse(c: Context<AppEnv>, deps: ResponsesDeps): P
     prompt,
     ...(detached && { detach: true, jobId: head.id }),
   }
-  const run = await start(scope, job, request)
+  const run = await start(scope, job, request).catch((error: unknown) => {
+    // A container may have accepted it before it heard that the client had left, and nobody else knows of it.
+    if (detached && scope.signal.aborted) workOn(c, () => scope.engine.cancel(head.id))
+    throw error
+  })
   if (detached) await keepHead(c, stored, run, store)
   if (background) workOn(c, () => refresh(stored, 'end', { engine: scope.engine }, store))
   const response = runOf(stored)
