@@ -95,11 +95,15 @@ async function benchThroughput(): Promise<void> {
   console.log('|---|---|---|---|---|---|')
   const hop = await startHop(false)
   const inProcess = await ServerProcess.start('serve')
+  const bare = await ServerProcess.start('bare')
   for (const [load, script] of loads) {
     for (const [name, server] of [
       ['in process', inProcess],
       ['h2c', hop.edge],
+      ['`node:http` alone', bare],
     ] as const) {
+      // It knows of one event a step only.
+      if (server === bare && script.eventsPerStep !== undefined) continue
       const clients = await connectClients(server, 64)
       await throughput(server, clients, { ...script, steps: 500 })
       const { eventsPerSecond, cpuMsPer1000, cores } = await throughput(server, clients, script)
@@ -109,6 +113,7 @@ async function benchThroughput(): Promise<void> {
       )
     }
   }
+  await bare.stop()
   await inProcess.stop()
   await stopHop(hop)
 }

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { Client } from 'undici'
 import type { Script } from './syntheticEngine.ts'
 
@@ -22,7 +23,7 @@ export function startBareServer(): Promise<{ port: number }> {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     for (let step = -1; step <= steps; step++) {
       response.write(FRAME)
-      await new Promise(resolve => setTimeout(resolve, stepMs))
+      await (stepMs === 0 ? setImmediate() : setTimeout(stepMs))
     }
     response.end('data: [DONE]\n\n')
   })
