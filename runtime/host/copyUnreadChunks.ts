@@ -1,5 +1,4 @@
-import { subscribe } from 'node:diagnostics_channel'
-import type { ClientHttp2Stream } from 'node:http2'
+import { patchClientStreams } from './clientStreams.ts'
 
 /**
  * From here on, what arrives for a client's HTTP/2 stream while nobody reads it is copied. Node cuts what it reads from a
@@ -7,10 +6,14 @@ import type { ClientHttp2Stream } from 'node:http2'
  * 290 kB each, with copies to 60-165 kB.
  */
 export function copyUnreadChunks(): void {
-  subscribe('http2.client.stream.created', message => {
-    const { stream } = message as { stream: ClientHttp2Stream }
-    const push = stream.push.bind(stream)
-    stream.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) =>
-      push(chunk !== null && stream.isPaused() ? new Uint8Array(chunk) : chunk, encoding)
+  patchClientStreams(prototype => {
+    const { push } = prototype
+    prototype.push = function (chunk: Uint8Array | null, encoding) {
+      return push.call(
+        this,
+        chunk !== null && this.isPaused() ? new Uint8Array(chunk) : chunk,
+        encoding,
+      )
+    }
   })
 }

@@ -1,5 +1,5 @@
-import { subscribe } from 'node:diagnostics_channel'
 import { type ClientHttp2Stream, constants } from 'node:http2'
+import { patchClientStreams } from './clientStreams.ts'
 
 /**
  * From here on, a client's HTTP/2 stream that is given up while its request is being sent is cancelled after that. undici
@@ -8,19 +8,19 @@ import { type ClientHttp2Stream, constants } from 'node:http2'
  * them: after 10 MB no stream of the connection is answered any more (ENHANCE_YOUR_CALM).
  */
 export function finishSending(): void {
-  subscribe('http2.client.stream.created', message => {
-    const { stream } = message as { stream: ClientHttp2Stream }
-    const close = stream.close.bind(stream)
-    const destroy = stream.destroy.bind(stream)
-    const isSending = () =>
-      !stream.writableFinished && !stream.closed && stream.session?.destroyed === false
-    stream.close = (code = constants.NGHTTP2_CANCEL, callback) => {
-      if (isSending()) stream.once('finish', () => close(code, callback))
-      else close(code, callback)
+  patchClientStreams(prototype => {
+    const { close, destroy } = prototype
+    prototype.close = function (code = constants.NGHTTP2_CANCEL, callback) {
+      if (isSending(this)) this.once('finish', () => close.call(this, code, callback))
+      else close.call(this, code, callback)
     }
-    stream.destroy = error => {
-      if (!isSending()) return destroy(error)
-      return stream.once('finish', () => destroy(error))
+    prototype.destroy = function (error) {
+      if (!isSending(this)) return destroy.call(this, error)
+      return this.once('finish', () => destroy.call(this, error))
     }
   })
+}
+
+function isSending({ writableFinished, closed, session }: ClientHttp2Stream): boolean {
+  return !writableFinished && !closed && session?.destroyed === false
 }
