@@ -34,12 +34,13 @@ describe.skipIf(!hasTool)('every op against the reference', () => {
     )
   }, 60_000)
 
-  // 11 bits of activations, keys and values; a row of small logits or gates shows many times as much (gemma4-e4b: 0.021).
+  // 11 bits of activations, keys and values; a row of small logits shows many times as much. The gates of gemma4-e4b, small
+  // numbers too, do not keep to it on an H100: 0.0207.
   it.skipIf(!gpu).each(families)(
     '%s on the GPU',
     async family => {
       for (const kvType of ['f16', 'f32'] as const) {
-        const options = { backend: 'cuda', kvType, tolerance: 0.025 } as const
+        const options = { backend: 'cuda', kvType, tolerance: 0.02 } as const
         expect(await compareOps(model(family), options)).toMatch(/attention=.* ok$/m)
       }
     },
