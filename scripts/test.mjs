@@ -1,9 +1,11 @@
 // `npm test`: sets up what is missing, then runs every check that needs no GPU, area by area, each with its time.
-// Ends with one line `N passed, N failed[, N skipped]`; the exit code says whether anything failed.
+// Ends with what failed, said again for those who see only the end of a log, and one line
+// `N passed, N failed[, N skipped]`; the exit code says whether anything failed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { CLIENTS, pythonPackages, SCHEMATHESIS } from './pythonPackages.mjs'
 import { fetchDefaultModel, projectEnv, root, runScript, setup } from './setup.mjs'
 
@@ -14,6 +16,9 @@ const shared = join(root, '..', 'shared')
 
 const one = ok => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 })
 
+/** What failed, in words: the test or the command, and the beginning of its message. */
+const failures = []
+
 /** What the set-up adds to the environment of the tests. */
 const testEnv = full ? { MISTRALRS_TEST_FULL: '1' } : {}
 
@@ -22,7 +27,9 @@ function command(name, args) {
   const env = { ...projectEnv(), ...testEnv }
   const result = spawnSync(file, rest, { cwd: root, stdio: 'inherit', env })
   if (result.error) console.error(`${name}: ${result.error.message}`)
-  return result.status === 0
+  const ok = result.status === 0
+  if (!ok) failures.push(`${name} ended with ${result.signal ?? result.status}`)
+  return ok
 }
 
 /** Runs vitest and counts its tests. */
@@ -39,15 +46,30 @@ function vitest(...selection) {
       `--outputFile.json=${report}`,
     ])
     if (!existsSync(report)) return one(false)
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
-      readFileSync(report, 'utf8'),
-    )
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } =
+      JSON.parse(readFileSync(report, 'utf8'))
+    for (const file of testResults) failures.push(...failuresOf(file))
     // A file that fails to load has no failed test, only a failed run.
     const failed = numFailedTests || (ok ? 0 : 1)
     return { passed: numPassedTests, failed, skipped: numPendingTests + numTodoTests }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** @param file an entry of `testResults` in vitest's JSON report */
+function failuresOf({ name, status, message, assertionResults }) {
+  const path = relative(root, name)
+  const beginning = text => {
+    const lines = stripVTControlCharacters(text).split('\n')
+    const ours = lines.filter(line => !line.includes('node_modules') && !line.includes('at new '))
+    return ours.slice(0, 20).join('\n    ')
+  }
+  const failed = assertionResults.filter(test => test.status === 'failed')
+  if (failed.length === 0 && status === 'failed') return [`${path}\n    ${beginning(message)}`]
+  return failed.map(
+    test => `${path} > ${test.fullName}\n    ${beginning(test.failureMessages.join('\n'))}`,
+  )
 }
 
 /** Every native test program counts as one. */
@@ -127,6 +149,7 @@ process.exitCode = await runScript(async () => {
     const cells = [passed, failed, skipped].map(n => String(n).padStart(7)).join(' ')
     console.log(`${label.padEnd(24)} ${seconds.toFixed(1).padStart(6)} s ${cells}`)
   }
+  for (const failure of failures) console.log(`\nfailed: ${failure}`)
   const skips = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
   console.log(`\n${total.passed} passed, ${total.failed} failed${skips}`)
   return total.failed === 0 ? 0 : 1
