@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { createProgram } from './commands.ts'
 
-/** Exit codes: 0 success, 1 anything that failed while running, 2 wrong arguments, 75 device lost (`serverProcess.ts`). */
+/** Exit codes: 0 success, 1 anything that failed while running, 2 wrong arguments, 75 only a new process can go on (`serverProcess.ts`). */
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
 /** What the shell reports for a program whose reader went away (128 + SIGPIPE). */

@@ -7,7 +7,7 @@ import { DEMO_NOTICE, findModel, loadServedEngine, modelRequest } from './loadEn
 import type { Log } from './log.ts'
 import type { ModelOptions } from './options.ts'
 import { createProgress } from './progress.ts'
-import { CLOSE_MS, DRAIN_MS, EXIT_DEVICE_LOST, shutdownSignal } from './serverProcess.ts'
+import { CLOSE_MS, DRAIN_MS, EXIT_LOST, shutdownSignal } from './serverProcess.ts'
 import { logThroughput } from './throughput.ts'
 
 export interface ModelServerOptions extends ModelOptions {
@@ -35,7 +35,7 @@ export function runModelServer(
 }
 
 /**
- * Binds at once, refuses work while models load, drains at the first SIGINT or SIGTERM; ends by itself when their device is lost.
+ * Binds at once, refuses work while models load, drains at the first SIGINT or SIGTERM; ends by itself when only a new process can go on.
  * @returns the exit code
  */
 export async function runModels(parts: ModelServerParts, log: Log): Promise<number> {
@@ -43,9 +43,9 @@ export async function runModels(parts: ModelServerParts, log: Log): Promise<numb
   const registry = new ModelRegistry()
   const server = await parts.bind(registry)
   log.debug(`bound to port ${server.port}, loading`)
-  const lost = registry.deviceLost.then(error => {
-    log.error(`The device is lost to this process: ${error.message}`)
-    return EXIT_DEVICE_LOST
+  const lost = registry.lost.then(error => {
+    log.error(`Only a new process can go on: ${error.message}`)
+    return EXIT_LOST
   })
   try {
     const loaded = await Promise.race([parts.load(registry).then(() => 'ready'), shutdown, lost])

@@ -4,8 +4,8 @@ import type { Log } from './log.ts'
 export const DRAIN_MS = 25_000
 /** Then the last bytes of answers have this long to leave. */
 export const CLOSE_MS = 1000
-/** A new process may go on where this one cannot: its device is lost to it (EX_TEMPFAIL of sysexits.h). */
-export const EXIT_DEVICE_LOST = 75
+/** A new process may go on where this one cannot: its device or text worker is lost to it (EX_TEMPFAIL of sysexits.h). */
+export const EXIT_LOST = 75
 /** A terminal signals every process of a command, and npm and our own scripts pass on what they get: one signal, twice. */
 const SAME_SIGNAL_MS = 100
 

@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadNative } from '../loadNative.ts'
 import { loadLocalEngine, loadModelEngine } from './createLocalEngine.ts'
 import { EmbeddingEngine } from './embeddingEngine.ts'
@@ -22,9 +24,9 @@ function isNativeThere(): boolean {
   }
 }
 
-async function load(name: string): Promise<EmbeddingEngine> {
+async function load(folder: string): Promise<EmbeddingEngine> {
   const engine = await loadModelEngine({
-    path: path.join(goldens, name),
+    path: folder,
     id: 'tiny',
     threads: 2,
     maxSeqs: 3,
@@ -35,7 +37,7 @@ async function load(name: string): Promise<EmbeddingEngine> {
     poisonKv: true,
   })
   if (engine instanceof EmbeddingEngine) return engine
-  throw new Error(`${name} was loaded as a model that generates`)
+  throw new Error(`${folder} was loaded as a model that generates`)
 }
 
 function vectorOf(base64: string): number[] {
@@ -49,7 +51,7 @@ describe.skipIf(!isNativeThere()).each(['qwen3-embedding', 'embedding-gemma'])('
   let engine: EmbeddingEngine
   let golden: Golden
   beforeAll(async () => {
-    engine = await load(name)
+    engine = await load(path.join(goldens, name))
     golden = JSON.parse(await readFile(path.join(goldens, name, 'golden.json'), 'utf8'))
   })
   afterAll(() => engine.dispose())
@@ -121,6 +123,25 @@ describe.skipIf(!isNativeThere()).each(['qwen3-embedding', 'embedding-gemma'])('
     const { embeddings } = await engine.embed({ model: 'tiny', inputs: ['after'] }, signal)
     expect(embeddings).toHaveLength(1)
     engine.checkInvariants()
+  })
+
+  it('is lost with its text worker, when that cannot restart', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'mistralrs-embedding-'))
+    await cp(path.join(goldens, name), folder, { recursive: true })
+    const lost = await load(folder)
+    await rm(folder, { recursive: true })
+    const posted = vi.spyOn(Worker.prototype, 'postMessage')
+    const embedding = lost.embed({ model: 'tiny', inputs: ['a'] }, signal).catch(() => {})
+    const [worker] = posted.mock.contexts
+    posted.mockRestore()
+    if (worker instanceof Worker) await worker.terminate()
+    await embedding
+    expect((await lost.lost).message).toContain('could not restart')
+    expect(await lost.health()).toMatchObject({ ready: false, reason: 'failed' })
+    await expect(lost.embed({ model: 'tiny', inputs: ['b'] }, signal)).rejects.toMatchObject({
+      kind: 'unavailable',
+    })
+    await lost.dispose()
   })
 
   it('does not generate', async () => {

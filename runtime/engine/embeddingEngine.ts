@@ -73,6 +73,7 @@ export class EmbeddingEngine implements ManagedEngine {
         onFailure: error => this.#fail(error),
       },
     )
+    text.lost.then(error => this.#failWithoutText(error))
   }
 
   get info(): ModelInfo {
@@ -83,8 +84,8 @@ export class EmbeddingEngine implements ManagedEngine {
     return this.#options.report
   }
 
-  get deviceLost(): Promise<Error> {
-    return this.#service.deviceLost
+  get lost(): Promise<Error> {
+    return this.#service.lost
   }
 
   async submit(): Promise<Accepted> {
@@ -283,6 +284,12 @@ export class EmbeddingEngine implements ManagedEngine {
     if (error === undefined) return
     this.#steps.drop()
     this.#endAll(error)
+  }
+
+  /** Steps under way still report; there is nothing left for them to give. */
+  #failWithoutText(cause: Error): void {
+    const error = this.#service.fail(cause, true)
+    if (error !== undefined) this.#endAll(error)
   }
 }
 

@@ -32,8 +32,8 @@ export class EngineService {
     this.#capacity = capacity
   }
 
-  /** Settles when the device under the executor is lost to this process, with the error that said so. */
-  get deviceLost(): Promise<Error> {
+  /** Settles, with the error that said so, when something broke that only a new process can have again. */
+  get lost(): Promise<Error> {
     return this.#lost.promise
   }
 
@@ -153,14 +153,14 @@ export class EngineService {
   }
 
   /**
-   * The executor or the bookkeeping broke: nothing it would say can be trusted any more.
+   * The executor or the bookkeeping broke, and nothing it would say can be trusted any more, or there is no text worker.
    * @returns what to tell the jobs; undefined when it was on its way out anyhow
    */
-  fail(error: unknown): EngineErrorData | undefined {
+  fail(error: unknown, isLost = isDeviceLost(error)): EngineErrorData | undefined {
     if (this.#state === 'disposed') return undefined
     this.#state = 'failed'
-    this.#failure = error instanceof Error ? error.message : String(error)
-    if (isDeviceLost(error)) this.#lost.resolve(error)
+    this.#failure ||= error instanceof Error ? error.message : String(error)
+    if (isLost && error instanceof Error) this.#lost.resolve(error)
     return { kind: 'internal', message: `The engine failed: ${this.#failure}` }
   }
 }

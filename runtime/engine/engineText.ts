@@ -12,6 +12,7 @@ export type EngineText = Pick<
   | 'createDetokenizer'
   | 'tokenBytes'
   | 'isSpecial'
+  | 'lost'
   | 'close'
 > &
   Partial<Pick<TextService, 'fim' | 'bosId'>>

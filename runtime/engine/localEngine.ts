@@ -117,6 +117,7 @@ export class LocalEngine implements ManagedEngine {
         onFailure: error => this.#fail(error),
       },
     )
+    text.lost.then(error => this.#failWithoutText(error))
   }
 
   get info(): ModelInfo {
@@ -127,8 +128,8 @@ export class LocalEngine implements ManagedEngine {
     return this.#options.report
   }
 
-  get deviceLost(): Promise<Error> {
-    return this.#service.deviceLost
+  get lost(): Promise<Error> {
+    return this.#service.lost
   }
 
   /** What applies to a request that says nothing. */
@@ -392,6 +393,12 @@ export class LocalEngine implements ManagedEngine {
     if (error === undefined) return
     this.#steps.drop()
     this.#endAll(error)
+  }
+
+  /** Steps under way still report; there is nothing left for them to give. */
+  #failWithoutText(cause: Error): void {
+    const error = this.#service.fail(cause, true)
+    if (error !== undefined) this.#endAll(error)
   }
 
   #notifyIdle(): void {

@@ -86,6 +86,24 @@ describe('jobs of a LocalEngine end', () => {
     expect((await engine.models())[0]?.status).toBe('failed')
   })
 
+  it('ends running jobs with an error without a text worker, and takes no more', async () => {
+    const lost = Promise.withResolvers<Error>()
+    const { engine, native } = setUp({}, { lost: lost.promise })
+    native.beforeForward = () => {
+      if (native.numForwards === 5) lost.resolve(new Error('no threads'))
+    }
+    const all = await collectEvents(engine, { ...baseJob, ignoreEos: true })
+    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
+    // The step under way comes to its end.
+    await expectIdle(engine)
+    const failed = { ready: false, reason: 'failed', detail: 'no threads' }
+    expect(await engine.health()).toMatchObject(failed)
+    expect(await refusal(engine.submit(baseJob, neverAborted))).toMatchObject({
+      kind: 'unavailable',
+      message: 'The model is not available: no threads.',
+    })
+  })
+
   it('ends a job whose logits are not numbers, and serves the others', async () => {
     const { engine, native } = setUp()
     const job = { ...baseJob, maxTokens: 100, ignoreEos: true }

@@ -25,7 +25,7 @@ function fakeEngine(id: string, created = 1): ManagedEngine {
     embeddingSize: null,
   }
   return {
-    deviceLost: new Promise(() => {}),
+    lost: new Promise(() => {}),
     submit: async () => ({
       jobId: 'j',
       model: id,

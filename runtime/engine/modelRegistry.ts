@@ -22,8 +22,8 @@ import { systemInfo } from './systemInfo.ts'
 
 /** The engine of one model, which can be taken out of service. */
 export interface ManagedEngine extends Omit<AttendedEngine, 'load' | 'unload' | 'system'> {
-  /** Settles when the device under it is lost to this process; running jobs have ended with an error by then. */
-  readonly deviceLost: Promise<Error>
+  /** Settles when only a new process can go on, without a device or a text worker; running jobs have ended with an error by then. */
+  readonly lost: Promise<Error>
   drain(deadlineMs: number): Promise<void>
   dispose(): Promise<void>
 }
@@ -67,8 +67,8 @@ export class ModelRegistry implements AttendedEngine {
     this.#fetchMedia = fetchMedia
   }
 
-  /** Settles when a model, loaded or loading, finds its device lost to this process: no model can use it any more. */
-  get deviceLost(): Promise<Error> {
+  /** Settles when a model, loaded or loading, has lost what only a new process can have again, as a device. */
+  get lost(): Promise<Error> {
     return this.#lost.promise
   }
 
@@ -212,7 +212,7 @@ export class ModelRegistry implements AttendedEngine {
           throw draining()
         }
         entry.engine = engine
-        engine.deviceLost.then(this.#lost.resolve)
+        engine.lost.then(this.#lost.resolve)
         return engine
       } catch (cause) {
         entry.error = cause instanceof Error ? cause : new Error(String(cause))

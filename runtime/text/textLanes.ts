@@ -42,6 +42,11 @@ export class TextLanes {
     }
   }
 
+  /** Settles when the worker that nothing can do without is lost. */
+  get lost(): Promise<Error> {
+    return this.#short.lost
+  }
+
   async call<R extends TextRequest>(
     request: R,
     options: CallOptions = {},
@@ -49,11 +54,13 @@ export class TextLanes {
     const chars = requestChars(request)
     if (chars < longChars || this.#isClosed) return this.#short.call(request, options)
     const lane = this.#longLane()
+    if (lane === undefined) return this.#short.call(request, options)
     const isReady = lane.isLoaded || chars >= bearableChars
     try {
       return await (isReady ? lane : this.#short).call(request, options)
     } catch (error) {
-      if (!isReady || lane.isLoaded || this.#isClosed || options.signal?.aborted) throw error
+      const isOfLane = isReady && error === lane.failure
+      if (!isOfLane || this.#isClosed || options.signal?.aborted) throw error
       // It could not start, since its files are gone, say: the worker that has them serves.
       return await this.#short.call(request, options)
     } finally {
@@ -68,15 +75,20 @@ export class TextLanes {
     await Promise.all([this.#short.close(), this.#long?.close()])
   }
 
-  #longLane(): WorkerCalls {
+  /** @returns undefined when there are no more threads */
+  #longLane(): WorkerCalls | undefined {
     clearTimeout(this.#idleTimer)
     // Where one could not start, or start again, the next call tries anew.
-    if (this.#long !== undefined && !this.#long.hasFailed) return this.#long
-    const lane = startWorker(this.#load)
+    if (this.#long !== undefined && this.#long.failure === undefined) return this.#long
+    try {
+      this.#long = startWorker(this.#load)
+    } catch {
+      this.#long = undefined
+      return undefined
+    }
     // Whoever waits for the lane is told.
-    lane.call(this.#load).catch(() => {})
-    this.#long = lane
-    return lane
+    this.#long.call(this.#load).catch(() => {})
+    return this.#long
   }
 
   #endWhenIdle(lane: WorkerCalls): void {

@@ -55,6 +55,11 @@ export class TextService {
     return new TextService(lanes, info)
   }
 
+  /** Settles when nothing can be tokenized or rendered any more; calls are then rejected with EngineError `unavailable`. */
+  get lost(): Promise<Error> {
+    return this.#lanes.lost
+  }
+
   /** The text of a conversation. @throws ChatTemplateError when the template refuses or there is none */
   render(prompt: ChatPrompt, signal?: AbortSignal): Promise<string> {
     return this.#lanes.call({ op: 'render', prompt }, { signal })

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { EngineError } from '../../edge/engine.ts'
 import { FileFormatError } from '../weights/fileFormatError.ts'
 import { requestChars } from './requestChars.ts'
 import {
@@ -45,6 +46,7 @@ export class WorkerCalls {
   /** What a new worker has to do first; absent until it has worked once. */
   #load: TextRequest | undefined
   #failure: Error | undefined
+  readonly #lost = Promise.withResolvers<Error>()
   #timer: NodeJS.Timeout | undefined
   readonly #path: string
 
@@ -54,14 +56,19 @@ export class WorkerCalls {
     this.#worker = this.#start()
   }
 
-  /** A call need not wait for the model to load. */
-  get isLoaded(): boolean {
-    return this.#load !== undefined && !this.hasFailed
+  /** Settles when it had loaded the model, and could not load it again for a new worker. */
+  get lost(): Promise<Error> {
+    return this.#lost.promise
   }
 
-  /** It takes no more calls. */
-  get hasFailed(): boolean {
-    return this.#failure !== undefined
+  /** A call need not wait for the model to load. */
+  get isLoaded(): boolean {
+    return this.#load !== undefined && this.#failure === undefined
+  }
+
+  /** Why it takes no more calls; those that waited are rejected with it. */
+  get failure(): Error | undefined {
+    return this.#failure
   }
 
   /** Nothing is under way or waits. */
@@ -168,24 +175,41 @@ export class WorkerCalls {
     const load = this.#load
     const call = this.#current
     if (this.#failure !== undefined) return
-    if (load === undefined || call?.request === load) {
+    if (load === undefined) {
       this.#fail(error)
+      return
+    }
+    if (call?.request === load) {
+      this.#lose(error)
       return
     }
     this.#endCurrent()
     call?.reject(error)
-    const given = this.#worker
-    this.#worker = this.#start()
-    void given.terminate()
+    void this.#worker.terminate()
+    try {
+      this.#worker = this.#start()
+    } catch (cause) {
+      // There may be no more threads.
+      this.#lose(cause)
+      return
+    }
     this.#waiting.unshift({
       id: this.#nextId++,
       request: load,
       resolve: () => {},
-      reject: reason =>
-        this.#fail(new Error('the text worker could not restart', { cause: reason })),
+      reject: cause => this.#lose(cause),
       release: () => {},
     })
     this.#next()
+  }
+
+  #lose(cause: unknown): void {
+    if (this.#failure !== undefined) return
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const message = `The text worker ended and could not restart: ${reason}`
+    const error = new EngineError({ kind: 'unavailable', message }, { cause })
+    this.#fail(error)
+    this.#lost.resolve(error)
   }
 
   #endCurrent(): void {

@@ -36,6 +36,7 @@ export function fakeText(
     createDetokenizer: options => new Detokenizer(pieces, options),
     tokenBytes: id => pieceBytes(pieces, id),
     isSpecial: id => ((pieces.flags[id] ?? 0) & tokenFlag.special) !== 0,
+    lost: new Promise(() => {}),
     close: async () => {},
   }
 }

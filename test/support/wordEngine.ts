@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { EngineError, GenerateEvent, GenerateJob, TokenLogprob } from '../../edge/engine.ts'
+import type { EngineText } from '../../runtime/engine/engineText.ts'
 import type { LocalEngine } from '../../runtime/engine/localEngine.ts'
 import { slotOptions } from '../../runtime/engine/slotOptions.ts'
 import { ChatTemplateError } from '../../runtime/text/chat/chatTemplateError.ts'
@@ -36,7 +37,10 @@ export function promptIds(prompt: string): Int32Array {
   return Int32Array.from(prompt, char => 1 + (char.charCodeAt(0) % 37))
 }
 
-export const setUp = (change: Parameters<typeof fakeEngine>[1] = {}) => fakeEngine(text, change)
+export const setUp = (
+  change: Parameters<typeof fakeEngine>[1] = {},
+  textChange: Partial<EngineText> = {},
+) => fakeEngine({ ...text, ...textChange }, change)
 
 export const baseJob: GenerateJob = {
   model: 'default',
