@@ -89,6 +89,17 @@ describe('messages', () => {
       { role: 'tool', name: 'g', content: '' },
     ])
   })
+
+  test('results of a hundred thousand deprecated calls find them one by one', () => {
+    const messages = Array.from({ length: 100_000 }, (_, i) => [
+      { role: 'assistant', function_call: { name: `f${i}`, arguments: '{}' } },
+      { role: 'function', name: 'f0', content: '5' },
+    ]).flat()
+    const results = convert(messages)
+    expect(new Set(results.map(({ toolCallId }) => toolCallId))).toEqual(
+      new Set([undefined, 'function_call_0']),
+    )
+  })
 })
 
 describe('media', () => {

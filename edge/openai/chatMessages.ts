@@ -86,10 +86,21 @@ export const messagesField = z.union(
  */
 export function toChatMessages(messages: z.infer<typeof messagesField>): ChatMessage[] {
   if (typeof messages === 'string') return [{ role: 'user', content: messages }]
-  return messages.map((message, i) => toMessage(message, i, messages))
+  /** The latest call of each deprecated function, by the turn that made it. */
+  const calls = new Map<string, number>()
+  return messages.map((message, i) => {
+    if (message.role === 'assistant' && message.function_call) {
+      calls.set(message.function_call.name, i)
+    }
+    return toMessage(message, i, calls)
+  })
 }
 
-function toMessage(message: Message, index: number, all: Message[]): ChatMessage {
+function toMessage(
+  message: Message,
+  index: number,
+  calls: ReadonlyMap<string, number>,
+): ChatMessage {
   const path = `messages[${index}]`
   const { role, name } = message
   if (role === 'assistant') return { ...toAssistant(message, index), ...(name && { name }) }
@@ -97,7 +108,7 @@ function toMessage(message: Message, index: number, all: Message[]): ChatMessage
     role === 'tool'
       ? message.tool_call_id
       : role === 'function'
-        ? functionCallId(all.findLastIndex((turn, i) => i < index && calls(turn, message.name)))
+        ? functionCallId(calls.get(message.name))
         : undefined
   return {
     role: role === 'function' ? 'tool' : role,
@@ -143,10 +154,6 @@ function toToolCall(call: z.infer<typeof toolCall>): ToolCalls[number] {
 }
 
 /** Calls of the deprecated kind have no id; the turn they are in gives them one. */
-function functionCallId(turn: number): string | undefined {
-  return turn < 0 ? undefined : `function_call_${turn}`
-}
-
-function calls(turn: Message, name: string): boolean {
-  return turn.role === 'assistant' && turn.function_call?.name === name
+function functionCallId(turn: number | undefined): string | undefined {
+  return turn === undefined ? undefined : `function_call_${turn}`
 }

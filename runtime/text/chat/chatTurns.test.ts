@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ChatMessage } from '../../../edge/engine.ts'
+import { contentText } from './chatMessages.ts'
 import { toTemplateTurns } from './chatTurns.ts'
 import type { TurnTraits } from './turnTraits.ts'
 
@@ -43,6 +44,22 @@ describe('system and user turns', () => {
   ]
   test.each(cases)('%j: %s', (traits, before, after) => {
     expect(spec(toTemplateTurns(turns(before), { ...everything, ...traits }))).toBe(after)
+  })
+
+  test.each([
+    ['user', 'user', { severalUserTurns: false }],
+    ['leading system', 'system', { severalSystemTurns: false }],
+    ['late system', 'system', { systemTurn: false }],
+  ])('a hundred thousand %s turns of parts take no longer than their parts', (_, role, traits) => {
+    const part = { type: 'text' as const, text: 'a' }
+    const turn = { role, content: [part, part] }
+    const [merged, ...others] = toTemplateTurns(
+      Array.from({ length: 100_000 }, () => turn),
+      { ...everything, ...traits },
+    )
+    expect(others).toEqual([])
+    expect(merged?.content).toHaveLength(299_999)
+    expect(contentText(merged?.content ?? null)).toBe(`${'aa\n\n'.repeat(99_999)}aa`)
   })
 
   test('merging keeps the parts of a turn and their order', () => {

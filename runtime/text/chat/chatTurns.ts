@@ -26,7 +26,7 @@ function fitSystemTurns(messages: ChatMessage[], traits: TurnTraits): ChatMessag
   const leading = turns.slice(0, numLeading)
   const rest = turns.slice(numLeading)
   return [
-    ...(leading.length < 2 || traits.severalSystemTurns ? leading : [leading.reduce(mergeInto)]),
+    ...(leading.length < 2 || traits.severalSystemTurns ? leading : merged(leading)),
     ...(!rest.some(isSystem) || traits.lateSystemTurn ? rest : mergeLateSystemTurns(rest)),
   ]
 }
@@ -55,40 +55,51 @@ function followsUser({ role }: ChatMessage, i: number, turns: ChatMessage[]): bo
 }
 
 function mergeUserTurns(turns: ChatMessage[]): ChatMessage[] {
-  const merged: ChatMessage[] = []
+  const groups: ChatMessage[][] = []
   for (const turn of turns) {
-    const before = merged.at(-1)
-    if (before?.role === 'user' && turn.role === 'user')
-      merged.splice(-1, 1, mergeInto(before, turn))
-    else merged.push(turn)
+    const group = groups.at(-1)
+    if (turn.role === 'user' && group?.[0]?.role === 'user') group.push(turn)
+    else groups.push([turn])
   }
-  return merged
+  return groups.flatMap(merged)
 }
 
 /** Into the next user turn; where none follows they become one. */
 function mergeLateSystemTurns(turns: ChatMessage[]): ChatMessage[] {
-  const merged: ChatMessage[] = []
-  let pending: ChatMessage | undefined
+  const kept: ChatMessage[] = []
+  let pending: ChatMessage[] = []
   for (const turn of turns) {
-    if (isSystem(turn)) {
-      pending = pending ? mergeInto(pending, turn) : { ...turn, role: 'user' }
-    } else if (pending !== undefined && turn.role === 'user') {
-      merged.push({ ...turn, content: mergeInto(pending, turn).content })
-      pending = undefined
-    } else merged.push(turn)
+    if (isSystem(turn)) pending.push(turn)
+    else if (pending.length > 0 && turn.role === 'user') {
+      kept.push({ ...turn, content: mergedContent([...pending, turn]) })
+      pending = []
+    } else kept.push(turn)
   }
-  return pending === undefined ? merged : [...merged, pending]
+  return [...kept, ...merged(pending).map(turn => ({ ...turn, role: 'user' }))]
 }
 
 /** The first turn with the content of the second after its own. */
 export function mergeInto(turn: ChatMessage, next: ChatMessage): ChatMessage {
-  if (parts(turn).length === 0) return { ...turn, content: next.content }
-  if (parts(next).length === 0) return turn
-  const content =
-    typeof turn.content === 'string' && typeof next.content === 'string'
-      ? turn.content + SEPARATOR + next.content
-      : [...parts(turn), { type: 'text' as const, text: SEPARATOR }, ...parts(next)]
-  return { ...turn, content }
+  return { ...turn, content: mergedContent([turn, next]) }
+}
+
+/** The first turn, if there is one, with the content of all. */
+function merged(turns: ChatMessage[]): ChatMessage[] {
+  const [first] = turns
+  if (first === undefined || turns.length === 1) return turns
+  return [{ ...first, content: mergedContent(turns) }]
+}
+
+/** One pass over them: a request may have a million. */
+function mergedContent(turns: readonly ChatMessage[]): ChatMessage['content'] {
+  const contents = turns.map(({ content }) => content).filter(content => content?.length)
+  const texts = contents.filter(content => typeof content === 'string')
+  if (texts.length === contents.length) return texts.join(SEPARATOR)
+  const separator = { type: 'text' as const, text: SEPARATOR }
+  return turns
+    .map(parts)
+    .filter(({ length }) => length > 0)
+    .flatMap((those, i) => (i === 0 ? those : [separator, ...those]))
 }
 
 function parts({ content }: ChatMessage): ContentPart[] {
