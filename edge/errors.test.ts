@@ -36,11 +36,16 @@ describe('engine errors', () => {
     ['busy', 1001, '2', '1001'],
     ['loading', 60_000, '5', '5000'],
     ['draining', 2500.2, '3', '2501'],
+    ['unavailable', 4000, '4', '4000'],
   ])('%s with %s ms: retry after %s s', (kind, ms, seconds, milliseconds) => {
     expect(errorHeaders(told(kind, ms))).toEqual({
       'retry-after': seconds,
       'retry-after-ms': milliseconds,
     })
+  })
+
+  test('an engine that is left alone for a while is 503, not 502', () => {
+    expect(told('unavailable', 4000)).toMatchObject({ status: 503, code: 'upstream_error' })
   })
 
   test('only failures that pass say when', () => {

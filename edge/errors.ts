@@ -96,6 +96,8 @@ export function fromEngineError(
   const param = toParam(error.param, error.kind)
   return new ApiError({
     ...outcome,
+    // An engine that is left alone for a while: what `Retry-After` is made for (RFC 9110, 15.6.4).
+    ...(error.kind === 'unavailable' && retryAfterMs !== undefined && { status: 503 }),
     message: inTermsOf(param, error),
     param,
     ...(retryAfterMs !== undefined && { retryAfterMs }),

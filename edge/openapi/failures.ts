@@ -16,7 +16,7 @@ const descriptions: Record<number, string> = {
   499: 'Another request has cancelled this one.',
   500: 'The server failed.',
   502: 'The machine with the model cannot be reached.',
-  503: 'The model is loading, or the server is shutting down.',
+  503: 'The model is loading, the machine with it does not answer, or the server is shutting down.',
   504: 'The machine with the model took too long.',
 }
 

@@ -75,6 +75,32 @@ describe('affinity', () => {
     for (let i = 0; i < 3; i++) await run(routed, chat('the same'))
     expect(Math.max(...engines.map(({ jobs }) => jobs.length))).toBe(Math.max(...counts) + 3)
   })
+
+  test('what an engine runs for nobody here counts, as long as it is known', async () => {
+    const { engines, routed } = cluster({}, {})
+    await run(routed, chat('the same'))
+    const preferred = engines.findIndex(({ jobs }) => jobs.length > 0)
+    const [busy, other] = preferred === 0 ? engines : engines.toReversed()
+    if (busy === undefined || other === undefined) throw new Error('two were made')
+    const { health } = busy
+    const client = new AbortController()
+    await routed.submit(chat('the same'), client.signal)
+    busy.health = async () => ({ ...(await health()), running: 3, waiting: 2 })
+    const time = vi.useFakeTimers({ toFake: ['performance'] })
+    await routed.checkHealth()
+    client.abort()
+    await run(routed, chat('the same'))
+    expect([busy.jobs.length, other.jobs.length]).toEqual([2, 1])
+    // A host that cannot keep time does not ask again.
+    time.advanceTimersByTime(10_000)
+    await run(routed, chat('the same'))
+    expect([busy.jobs.length, other.jobs.length]).toEqual([3, 1])
+    await routed.checkHealth()
+    busy.health = health
+    await routed.checkHealth()
+    await run(routed, chat('the same'))
+    expect([busy.jobs.length, other.jobs.length]).toEqual([4, 1])
+  })
 })
 
 describe('failures', () => {

@@ -16,35 +16,15 @@ import {
 } from '../engine.ts'
 import { trackRun } from '../trackedRun.ts'
 import { affinityKey, rendezvousOrder } from './affinity.ts'
+import { EngineRoute, type EngineState, REST_MS } from './engineRoute.ts'
 
+/** An engine and its name, which is for good: jobs find their way by it. */
 export interface Route {
-  /** Names it for good: jobs find their way by it. */
   name: string
   engine: Engine
 }
 
-interface RouteState extends Route {
-  /** Jobs this edge has running there. */
-  numRunning: number
-  /** Asked last when false. */
-  usable: boolean
-  /** When an engine that could not be reached is asked again without a health check. */
-  retryAtMs: number
-  /** What the last health check found. */
-  state: EngineState | undefined
-  /** Why it could not be asked. */
-  failure: Error | undefined
-}
-
-/** How an engine is: well, or why not. */
-export interface EngineState {
-  usable: boolean
-  detail: string
-}
-
-/** How long an engine that failed is left alone, unless a health check finds it well. */
-const REST_MS = 2000
-/** The same where the next check will tell: longer than that takes to begin, and to end for an engine that is silent. */
+/** Until the next health check has told: longer than that takes to begin, and to end for an engine that is silent. */
 const CHECKED_REST_MS = 10_000
 
 /** An engine may have this many times its share of the jobs before they go elsewhere (consistent hashing with bounded loads). */
@@ -67,28 +47,19 @@ const hope: EngineErrorKind[] = ['busy', 'loading', 'draining', 'unavailable', '
  * that engine is down or has much more to do than the others. A job moves on to the next only before it is accepted.
  */
 export class RoutedEngine implements Engine {
-  readonly #routes: RouteState[]
-  readonly #onChange: (name: string, state: EngineState) => void
+  readonly #routes: EngineRoute[]
 
   /**
    * @param routes at least one
    * @param onChange told what a health check finds, when it is not what the one before found
    */
-  constructor(routes: Route[], onChange: (name: string, state: EngineState) => void = () => {}) {
-    this.#routes = routes.map(route => ({
-      ...route,
-      numRunning: 0,
-      usable: true,
-      retryAtMs: 0,
-      state: undefined,
-      failure: undefined,
-    }))
-    this.#onChange = onChange
+  constructor(routes: Route[], onChange?: (name: string, state: EngineState) => void) {
+    this.#routes = routes.map(({ name, engine }) => new EngineRoute(name, engine, onChange))
   }
 
   submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    const preferred = this.#withinLoad(rendezvousOrder(affinityKey(job), this.#routes))
-    return this.#firstOf(preferred, signal, route =>
+    const preferred = withinLoad(rendezvousOrder(affinityKey(job), this.#routes))
+    return firstOf(preferred, signal, route =>
       counted(route, signal, route.engine.submit(job, signal)),
     )
   }
@@ -101,22 +72,22 @@ export class RoutedEngine implements Engine {
     signal: AbortSignal,
   ): Promise<Accepted> {
     let refusal: EngineError | undefined
-    for (const { engine } of byHealth(this.#routes).flat()) {
+    for await (const route of inTurn(this.#routes)) {
       try {
-        return await engine.attach(jobId, after, owner, signal)
+        return await route.ask(() => route.engine.attach(jobId, after, owner, signal))
       } catch (error) {
         if (signal.aborted || !(error instanceof EngineError)) throw error
         // The job of an engine that cannot be asked is not unknown.
         if (refusal === undefined || error.kind !== 'job_not_found') refusal = error
       }
     }
-    throw refusal ?? noEngine()
+    throw silenceOf(this.#routes) ?? refusal ?? noEngine()
   }
 
   /** All are asked, since several may have jobs of the id; those that are down are waited for when no other had one. */
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
-    const asked = byHealth(this.#routes).map(routes =>
-      Promise.allSettled(routes.map(({ engine }) => engine.cancel(id, owner))),
+    const asked = partition(this.#routes, ({ isWell }) => isWell).map(routes =>
+      Promise.allSettled(routes.map(route => route.askIfAwake(engine => engine.cancel(id, owner)))),
     )
     let failure: PromiseRejectedResult | undefined
     for (const answers of asked) {
@@ -130,7 +101,7 @@ export class RoutedEngine implements Engine {
   }
 
   embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
-    return this.#firstOf(this.#withinLoad(this.#routes), signal, async route => {
+    return firstOf(withinLoad(this.#routes), signal, async route => {
       route.numRunning++
       try {
         return await route.engine.embed(job, signal)
@@ -141,15 +112,15 @@ export class RoutedEngine implements Engine {
   }
 
   tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return this.#firstOf(this.#routes, signal, ({ engine }) => engine.tokenize(job, signal))
+    return firstOf(this.#routes, signal, ({ engine }) => engine.tokenize(job, signal))
   }
 
   detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return this.#firstOf(this.#routes, signal, ({ engine }) => engine.detokenize(job, signal))
+    return firstOf(this.#routes, signal, ({ engine }) => engine.detokenize(job, signal))
   }
 
   models(): Promise<ModelInfo[]> {
-    return this.#firstOf(this.#routes, undefined, ({ engine }) => engine.models())
+    return firstOf(this.#routes, undefined, ({ engine }) => engine.models())
   }
 
   load(model: string): Promise<ModelInfo> {
@@ -160,22 +131,18 @@ export class RoutedEngine implements Engine {
     return this.#everywhere(engine => engine.unload(model))
   }
 
-  async system(): Promise<JsonObject[]> {
-    const all = await Promise.all(this.#routes.map(({ engine }) => engine.system().catch(() => [])))
-    return all.flat()
+  system(): Promise<JsonObject[]> {
+    return this.#ofAll(engine => engine.system())
   }
 
   /** Of the engines that can be reached, one entry for each of their models. */
-  async metrics(): Promise<ModelMetrics[]> {
-    const all = await Promise.all(
-      this.#routes.map(({ engine }) => engine.metrics().catch(() => [])),
-    )
-    return all.flat()
+  metrics(): Promise<ModelMetrics[]> {
+    return this.#ofAll(engine => engine.metrics())
   }
 
   /** The sum over all engines; ready when one of them is. */
   async health(): Promise<EngineHealth> {
-    const all = await this.#check(REST_MS)
+    const all = await Promise.all(this.#routes.map(route => route.check(REST_MS)))
     const known = all.filter(health => health !== undefined)
     const [first] = known
     if (first === undefined) {
@@ -202,80 +169,79 @@ export class RoutedEngine implements Engine {
 
   /** Asks every engine how it is; a host that can keep time calls this every second or so. */
   async checkHealth(): Promise<void> {
-    await this.#check(CHECKED_REST_MS)
+    await Promise.all(this.#routes.map(route => route.check(CHECKED_REST_MS)))
   }
 
-  #check(restMs: number): Promise<(EngineHealth | undefined)[]> {
-    return Promise.all(
-      this.#routes.map(async route => {
-        route.failure = undefined
-        const health = await route.engine.health().catch(error => {
-          route.failure = error
-          return undefined
-        })
-        route.usable = health?.ready === true
-        route.retryAtMs = performance.now() + restMs
-        this.#note(route, health ? (health.reason ?? 'ready') : describeFailure(route.failure))
-        return health
-      }),
-    )
-  }
-
-  #note(route: RouteState, detail: string): void {
-    if (route.state?.detail === detail) return
-    route.state = { usable: route.usable, detail }
-    this.#onChange(route.name, route.state)
-  }
-
+  /** @throws EngineError of one that cannot be asked */
   async #everywhere(change: (engine: Engine) => Promise<ModelInfo>): Promise<ModelInfo> {
-    const [first] = await Promise.all(this.#routes.map(({ engine }) => change(engine)))
+    const [first] = await Promise.all(this.#routes.map(route => route.askIfAwake(change)))
     if (first === undefined) throw noEngine()
     return first
   }
 
-  /** Puts engines with more than their share after the others. */
-  #withinLoad(order: RouteState[]): RouteState[] {
-    const total = order.reduce((sum, { numRunning }) => sum + numRunning, 1)
-    const share = Math.ceil((LOAD_FACTOR * total) / order.length)
-    const [within, above] = partition(order, ({ numRunning }) => numRunning < share)
-    return [...within, ...above.sort((a, b) => a.numRunning - b.numRunning)]
-  }
-
-  /** Asks one after the other, those that are down last, until one answers or says what all would say. */
-  async #firstOf<T>(
-    order: RouteState[],
-    signal: AbortSignal | undefined,
-    ask: (route: RouteState) => Promise<T>,
-  ): Promise<T> {
-    let best: EngineError | undefined
-    for (const route of byHealth(order).flat()) {
-      try {
-        const answer = await ask(route)
-        route.usable = true
-        return answer
-      } catch (error) {
-        if (signal?.aborted || !(error instanceof EngineError)) throw error
-        if (!worthAnother.has(error.kind)) throw error
-        if (error.kind !== 'busy' && error.kind !== 'unsupported') {
-          route.usable = false
-          route.retryAtMs = performance.now() + REST_MS
-        }
-        if (best === undefined || isBetter(error, best)) best = error
-      }
-    }
-    throw best ?? noEngine()
+  /** What those that can be asked say. */
+  async #ofAll<T>(ask: (engine: Engine) => Promise<T[]>): Promise<T[]> {
+    const all = await Promise.all(this.#routes.map(route => route.askIfAwake(ask).catch(() => [])))
+    return all.flat()
   }
 }
 
-/** Those worth asking, and those that are down. */
-function byHealth(routes: RouteState[]): [usable: RouteState[], down: RouteState[]] {
-  const now = performance.now()
-  return partition(routes, route => route.usable || now >= route.retryAtMs)
+/** Puts engines with more than their share after the others. */
+function withinLoad(order: EngineRoute[]): EngineRoute[] {
+  const total = order.reduce((sum, { load }) => sum + load, 1)
+  const share = Math.ceil((LOAD_FACTOR * total) / order.length)
+  const [within, above] = partition(order, ({ load }) => load < share)
+  return [...within, ...above.sort((a, b) => a.load - b.load)]
+}
+
+/** Asks one after the other until one answers or says what all would say. */
+async function firstOf<T>(
+  order: EngineRoute[],
+  signal: AbortSignal | undefined,
+  ask: (route: EngineRoute) => Promise<T>,
+): Promise<T> {
+  let best: EngineError | undefined
+  for await (const route of inTurn(order)) {
+    try {
+      return await route.ask(() => ask(route))
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof EngineError)) throw error
+      // Whatever it did not say, another may.
+      if (route.silence !== undefined) continue
+      if (!worthAnother.has(error.kind)) throw error
+      best = betterOf(best, error)
+    }
+  }
+  throw betterOf(best, silenceOf(order)) ?? noEngine()
+}
+
+/** Those worth asking, those that are down last; silent ones only when they turn out not to be. */
+async function* inTurn(order: EngineRoute[]): AsyncGenerator<EngineRoute, void> {
+  const [heard, silent] = partition(order, ({ silence }) => silence === undefined)
+  // Beside the others: nobody waits for them while another one answers.
+  const waking = silent.map(route =>
+    route.awake().then(
+      () => route,
+      () => undefined,
+    ),
+  )
+  const [well, down] = partition(heard, ({ isWell }) => isWell)
+  yield* well
+  yield* down
+  for (const woken of waking) {
+    const route = await woken
+    if (route !== undefined) yield route
+  }
+}
+
+/** What to say where one is silent. */
+function silenceOf(routes: EngineRoute[]): EngineError | undefined {
+  return routes.map(({ silence }) => silence).reduce(betterOf, undefined)
 }
 
 /** On its own, so that what a running job keeps does not include the request for it. */
 function counted(
-  route: RouteState,
+  route: EngineRoute,
   signal: AbortSignal,
   beginning: Promise<Accepted>,
 ): Promise<Accepted> {
@@ -289,19 +255,12 @@ function noEngine(): EngineError {
   return new EngineError({ kind: 'unavailable', message: 'There is no engine.' })
 }
 
-/** With what the connection failed of, which tells a wrong certificate from a wrong port. */
-function describeFailure(error: Error | undefined): string {
-  if (error === undefined) return 'unknown'
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause ? String(cause.code) : cause.name
-  return `${error.message.replace(/\.$/, '')} (${cause.message || code}).`
-}
-
-function isBetter(error: EngineError, than: EngineError): boolean {
-  const difference = hope.indexOf(error.kind) - hope.indexOf(than.kind)
-  if (difference !== 0) return difference < 0
-  return (error.retryAfterMs ?? Infinity) < (than.retryAfterMs ?? Infinity)
+/** Of two refusals the one that ends sooner. */
+function betterOf(a: EngineError | undefined, b: EngineError | undefined): EngineError | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  const difference = hope.indexOf(a.kind) - hope.indexOf(b.kind)
+  if (difference !== 0) return difference < 0 ? a : b
+  return (b.retryAfterMs ?? Infinity) < (a.retryAfterMs ?? Infinity) ? b : a
 }
 
 function partition<T>(items: T[], test: (item: T) => boolean): [T[], T[]] {

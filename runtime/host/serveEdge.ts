@@ -1,5 +1,6 @@
+import type { EngineState } from '../../edge/remote/engineRoute.ts'
 import { RemoteEngine } from '../../edge/remote/remoteEngine.ts'
-import { type EngineState, RoutedEngine } from '../../edge/remote/routedEngine.ts'
+import { RoutedEngine } from '../../edge/remote/routedEngine.ts'
 import { connectUpstream } from './connectUpstream.ts'
 import { DrainableEngine } from './drainableEngine.ts'
 import type { Listener } from './listen.ts'
