@@ -1,6 +1,6 @@
 import { JsonReader } from './jsonReader.ts'
 
-/** What tokenizer_config.json adds to a tokenizer. */
+/** What tokenizer_config.json adds to a tokenizer; what goes around a text does not come from it: docs/decisions/add-bos-token.md. */
 export interface TokenizerConfig {
   bosToken: string | undefined
   eosToken: string | undefined
