@@ -10,6 +10,7 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerOptions,
 } from 'node:http2'
 import type { Server, Socket } from 'node:net'
 import type { Patience } from './slowBodies.ts'
@@ -36,16 +37,29 @@ export interface HttpServer {
   release(): void
 }
 
-/** What the defaults of Node, made for strangers, would refuse an edge. */
-const edgeOptions = {
-  // Streams whose reader has stopped hold on to what they could not send: a thousand of them must not close the session.
-  maxSessionMemory: 1024,
-  // An edge resets a stream for each client that leaves; the default is 33 a second.
-  streamResetBurst: 10_000,
-  streamResetRate: 1000,
+/**
+ * In MB, the most that Node can be told. With more it refuses the streams of a session, its own default being 10 MB; and it
+ * goes on counting what a stream had not sent when it was reset (26.10): after 500 answers of 64 kB whose readers had
+ * stopped and left, all requests of a connection failed (ENHANCE_YOUR_CALM) until it was closed, an edge's after 20,000.
+ * What a session really holds is bounded by what waits in each stream.
+ */
+const UNLIMITED_MB = 2 ** 32 - 1
+
+const sessionOptions: Record<Callers, ServerOptions> = {
+  clients: {
+    maxSessionMemory: UNLIMITED_MB,
+    // Without it any number of streams might wait for their readers.
+    settings: { maxConcurrentStreams: 1000 },
+  },
+  edges: {
+    maxSessionMemory: UNLIMITED_MB,
+    // An edge resets a stream for each client that leaves; the default, made for strangers, is 33 a second.
+    streamResetBurst: 10_000,
+    streamResetRate: 1000,
+  },
 }
 
-export interface ServerOptions {
+export interface HttpServerOptions {
   callers: Callers
   tls: Tls | undefined
   patience: Pick<Patience, 'headersMs' | 'idleMs'>
@@ -54,9 +68,9 @@ export interface ServerOptions {
 /** Speaks HTTP/1.1 and HTTP/2 on one port: in clear text by prior knowledge, with a certificate as negotiated. */
 export function createServerOfBoth(
   listener: HttpListener,
-  { callers, tls, patience }: ServerOptions,
+  { callers, tls, patience }: HttpServerOptions,
 ): HttpServer {
-  const http2Options = callers === 'edges' ? edgeOptions : {}
+  const http2Options = sessionOptions[callers]
   // Node's own limit on whole requests is off: it is one for all sizes, and `SlowBodies` knows better. What Node answers to
   // headers that are too slow has no CORS headers, and needs none: browsers send headers at once.
   const http1Options = {
