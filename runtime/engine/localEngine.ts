@@ -354,7 +354,8 @@ export class LocalEngine implements ManagedEngine {
   #giveUp(job: Job, stallMs: number): void {
     const message = `The reader took nothing for ${Math.round(stallMs / 1000)} s.`
     this.#endWithError(job, { kind: 'timeout', message })
-    this.#notifyIdle()
+    // Whoever waited for its place or pages may run now.
+    this.#kick()
   }
 
   #abort(job: Job): void {

@@ -57,6 +57,17 @@ describe('jobs of a LocalEngine end', () => {
     expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'timeout' } })
   })
 
+  it('lets others go on when it drops a job whose sequences held every slot', async () => {
+    const { engine } = setUp({
+      stallMs: 40,
+      scheduler: { maxSequences: 4, maxSlots: 4, maxBatchedTokens: 32 },
+    })
+    await engine.submit({ ...baseJob, n: 4, maxTokens: 100, ignoreEos: true }, neverAborted)
+    const other = { ...baseJob, prompt: { kind: 'text' as const, prompts: ['other'] } }
+    expect(textOf(await collectEvents(engine, other))).toBe(textAlone(other, 'other'))
+    await engine.dispose()
+  })
+
   it('ends jobs with an error when their slots cannot be opened', async () => {
     const { engine, native } = setUp()
     native.openSlot = () => {

@@ -29,6 +29,8 @@ export class StepLoop {
   readonly #listener: StepListener
   readonly #steps: RunningStep[] = []
   #isRunning = false
+  /** There may be more to plan than the last time. */
+  #hasNews = false
   #lastDoneMs = 0
 
   /**
@@ -54,6 +56,7 @@ export class StepLoop {
 
   /** Runs steps, unless it does already, until there are no more. */
   start(): void {
+    this.#hasNews = true
     if (this.#isRunning) return
     this.#isRunning = true
     this.#run().catch(error => this.#listener.onFailure(error))
@@ -70,9 +73,14 @@ export class StepLoop {
       // Jobs submitted in the same turn share the first step.
       await Promise.resolve()
       for (;;) {
+        this.#hasNews = false
         await this.#planAhead()
         const step = this.#steps.shift()
-        if (step === undefined) break
+        if (step === undefined) {
+          // A job may have come between the plan that found nothing and here.
+          if (this.#hasNews) continue
+          break
+        }
         const result = await step.result
         const nowMs = performance.now()
         const ms = nowMs - Math.max(step.launchedMs, this.#lastDoneMs)
