@@ -88,7 +88,11 @@ export async function loadModelEngine(
   const binding = loadNative()
   const model = await prepareModel(options.path, { ...(options.isq && { isq: options.isq }) })
   const kvType = options.kvType ?? 'f16'
-  const groups = model.kvGroups.map(g => ({ pageTokens: g.pageTokens, window: g.window ?? null }))
+  const groups = model.kvGroups.map(({ pageTokens, window }) => ({
+    pageTokens,
+    // A prompt that is computed in one step needs all its pages at once.
+    window: model.wholePrompts ? null : (window ?? null),
+  }))
   const kv = kvBudget(model, groups, options, kvType, binding)
   const scheduler = schedulerOptions(options, model, groups, kv)
   // Tokenizer and weights load side by side, on threads of their own.

@@ -24,12 +24,12 @@ function isNativeThere(): boolean {
   }
 }
 
-async function load(folder: string): Promise<EmbeddingEngine> {
+async function load(folder: string, maxSeqs = 3): Promise<EmbeddingEngine> {
   const engine = await loadModelEngine({
     path: folder,
     id: 'tiny',
     threads: 2,
-    maxSeqs: 3,
+    maxSeqs,
     maxBatchedTokens: 64,
     kvTokens: 4096,
     kvType: 'f32',
@@ -105,6 +105,14 @@ describe.skipIf(!isNativeThere()).each(['qwen3-embedding', 'embedding-gemma'])('
     })
     const { promptTokens } = await engine.embed({ model: 'tiny', inputs, truncate: true }, signal)
     expect(promptTokens).toBe(engine.info.maxModelLen)
+  })
+
+  it('takes the longest input in a cache for one sequence', async () => {
+    const small = await load(path.join(goldens, name), 1)
+    const longest = Array.from({ length: small.info.maxModelLen ?? 0 }, (_, i) => 10 + (i % 100))
+    const { promptTokens } = await small.embed({ model: 'tiny', inputs: [longest] }, signal)
+    expect(promptTokens).toBe(small.info.maxModelLen)
+    await small.dispose()
   })
 
   it('forgets a request that is aborted or cancelled', async () => {
