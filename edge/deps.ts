@@ -1,5 +1,6 @@
 import type { KnownKeys } from './access/auth.ts'
 import type { Engine } from './engine.ts'
+import type { StreamSource } from './streamSource.ts'
 
 /** What requests need from the host; the app itself has no clock, randomness or configuration. */
 export interface AppDeps {
@@ -36,6 +37,8 @@ export interface AppDeps {
 export interface Connection {
   /** Resolves when the body comes too slowly to wait for it any longer, with what to tell the client. */
   tooSlow?: Promise<string>
+  /** Answers 200 with a stream in less memory than a `ReadableStream` takes, where the host can. */
+  sendStream?: (source: StreamSource, headers: Record<string, string>) => Response
 }
 
 /** What routes get: each request brings its own engine, `scope.engine`, which stays within what its client may do. */

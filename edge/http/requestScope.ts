@@ -104,18 +104,16 @@ export class RequestScope {
     this.#deps.log?.({ event: 'internal_error', requestId: this.id, error })
   }
 
-  /** Says that tokens have been sent to the client. */
-  get onTokens(): (() => void) | undefined {
+  /** Measures when tokens are handed to the client. */
+  tokensSent(): void {
     const { measure } = this.#deps
-    if (measure === undefined) return undefined
+    if (measure === undefined) return
+    const nowMs = performance.now()
+    const isFirst = this.#lastStepMs < 0
+    const sinceMs = isFirst ? this.#startMs : this.#lastStepMs
+    this.#lastStepMs = nowMs
     const model = this.model ?? 'unknown'
-    return () => {
-      const nowMs = performance.now()
-      const isFirst = this.#lastStepMs < 0
-      const sinceMs = isFirst ? this.#startMs : this.#lastStepMs
-      this.#lastStepMs = nowMs
-      measure({ kind: isFirst ? 'first_token' : 'step', model, ms: nowMs - sinceMs })
-    }
+    measure({ kind: isFirst ? 'first_token' : 'step', model, ms: nowMs - sinceMs })
   }
 
   /** Writes the log line; only the first call counts. */

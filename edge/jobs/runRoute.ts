@@ -28,15 +28,5 @@ export function streamRun(
 ): Response {
   const { scope } = c.var
   scope.streaming = true
-  return sseResponse(run, encoder, {
-    keepAliveMs,
-    headers: scope.answerHeaders(),
-    onTokens: scope.onTokens,
-    ...(beforeEnd && { beforeEnd }),
-    onError: error => scope.reportInternalError(error),
-    onEnd: end => {
-      scope.completionTokens = encoder.usage?.completionTokens
-      scope.end(end, 200)
-    },
-  })
+  return sseResponse(run, encoder, { scope, keepAliveMs, beforeEnd }, c.env)
 }

@@ -51,9 +51,14 @@ function start(events: AsyncGenerator<GenerateEvent[]>, keepAliveMs = 1000) {
   }
   const { body } = sseResponse(run, textEncoder(), {
     keepAliveMs,
-    headers: {},
-    onError: error => log.push(error),
-    onEnd: end => log.push(end),
+    scope: {
+      answerHeaders: () => ({}),
+      tokensSent() {},
+      completionTokens: undefined,
+      reportInternalError: error => log.push(error),
+      end: how => log.push(how),
+    },
+    beforeEnd: undefined,
   })
   const reader = (body as ReadableStream<Uint8Array>).getReader()
   const read = async () => new TextDecoder().decode((await reader.read()).value)

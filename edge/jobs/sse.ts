@@ -1,7 +1,10 @@
-import type { RequestEnd } from '../deps.ts'
+import type { Connection, RequestEnd } from '../deps.ts'
 import type { EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
 import { toEngineErrorData } from '../errors.ts'
 import { encodeText } from '../http/encodeText.ts'
+import type { RequestScope } from '../http/requestScope.ts'
+import { streamAnswer } from '../http/streamAnswer.ts'
+import type { StreamSink, StreamSource } from '../streamSource.ts'
 import { endedEarly } from './collect.ts'
 import type { JobRun } from './jobRun.ts'
 
@@ -20,17 +23,18 @@ export interface StreamEncoder {
   readonly usage: Usage | undefined
 }
 
-export interface SseOptions {
+export interface SseTerms {
   keepAliveMs: number
-  /** Of the answer, beside those of any stream. */
-  headers: Record<string, string>
-  /** Tokens have been handed to the reader. */
-  onTokens?: (() => void) | undefined
+  /** Of the request: is told of what goes out, and of the end. */
+  scope: StreamScope
   /** Waited for before the last frames are sent, unless the client has left. */
-  beforeEnd?(): Promise<void>
-  onError(error: unknown): void
-  onEnd(end: RequestEnd): void
+  beforeEnd: (() => Promise<void>) | undefined
 }
+
+type StreamScope = Pick<
+  RequestScope,
+  'answerHeaders' | 'tokensSent' | 'completionTokens' | 'reportInternalError' | 'end'
+>
 
 const SSE_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -45,39 +49,39 @@ const COMMENT = ':\n\n'
  * Streams a run: one write per engine step, pulled by the reader, so a slow client holds up its own run only.
  * The job ends with the stream, whether it is read to the end or cancelled.
  */
-export function sseResponse(run: JobRun, encoder: StreamEncoder, options: SseOptions): Response {
-  const body = new ReadableStream<Uint8Array>(
-    new RunSource(run, encoder, options),
-    // Nothing is made ahead of the reader: what waits for a client that has stopped reading is memory.
-    { highWaterMark: 0 },
-  )
-  // A plain object: as `Headers` they would take 2 kB for as long as the stream runs, in Node.
-  return new Response(body, { headers: { ...SSE_HEADERS, ...options.headers } })
+export function sseResponse(
+  run: JobRun,
+  encoder: StreamEncoder,
+  terms: SseTerms,
+  connection?: Connection,
+): Response {
+  const headers = { ...SSE_HEADERS, ...terms.scope.answerHeaders() }
+  return streamAnswer(new RunSource(run, encoder, terms), headers, connection)
 }
 
 /** The frames of a run. One object and no `async` on the way of a step: there are thousands of streams, and each waits most of the time. */
-class RunSource {
+class RunSource implements StreamSource {
   readonly #run: JobRun
   readonly #encoder: StreamEncoder
-  readonly #options: SseOptions
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  readonly #terms: SseTerms
+  #sink: StreamSink | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #lastWriteMs = performance.now()
   /** A reader that lags has data to read, which is sign of life enough. */
   #isReaderWaiting = false
   #hasEnded = false
 
-  constructor(run: JobRun, encoder: StreamEncoder, options: SseOptions) {
+  constructor(run: JobRun, encoder: StreamEncoder, terms: SseTerms) {
     this.#run = run
     this.#encoder = encoder
-    this.#options = options
+    this.#terms = terms
   }
 
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#controller = controller
+  start(sink: StreamSink): void {
+    this.#sink = sink
     const first = this.#encoder.begin?.() ?? ''
-    if (first !== '') controller.enqueue(encodeText(first))
-    this.#timer = setTimeout(this.#keepAlive, this.#options.keepAliveMs)
+    if (first !== '') sink.enqueue(encodeText(first))
+    this.#timer = setTimeout(this.#keepAlive, this.#terms.keepAliveMs)
   }
 
   pull(): Promise<void> {
@@ -108,7 +112,7 @@ class RunSource {
   }
 
   #encodeFailure(error: unknown): string {
-    if (!this.#run.signal.aborted) this.#options.onError(error)
+    if (!this.#run.signal.aborted) this.#terms.scope.reportInternalError(error)
     return this.#encoder.fail(toEngineErrorData(error))
   }
 
@@ -135,29 +139,31 @@ class RunSource {
   }
 
   async #finish(frames: string): Promise<void> {
-    const { beforeEnd, onError } = this.#options
-    if (!this.#run.signal.aborted) await beforeEnd?.().catch(onError)
+    const { beforeEnd, scope } = this.#terms
+    if (!this.#run.signal.aborted) {
+      await beforeEnd?.().catch(error => scope.reportInternalError(error))
+    }
     if (this.#hasEnded) return
     if (frames !== '') this.#write(frames)
     this.#end(this.#run.signal.aborted ? 'client_disconnected' : (this.#encoder.end ?? 'error'))
-    this.#controller?.close()
+    this.#sink?.close()
   }
 
   #write(frames: string): void {
     this.#isReaderWaiting = false
-    this.#controller?.enqueue(encodeText(frames))
+    this.#sink?.enqueue(encodeText(frames))
     this.#lastWriteMs = performance.now()
-    this.#options.onTokens?.()
+    this.#terms.scope.tokensSent()
   }
 
   /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
   readonly #keepAlive = () => {
-    const { keepAliveMs } = this.#options
+    const { keepAliveMs } = this.#terms
     const idleMs = performance.now() - this.#lastWriteMs
     const due = idleMs >= keepAliveMs
     if (due) {
       const filler = this.#encoder.keepAlive ?? COMMENT
-      if (this.#isReaderWaiting) this.#controller?.enqueue(encodeText(filler))
+      if (this.#isReaderWaiting) this.#sink?.enqueue(encodeText(filler))
       this.#lastWriteMs = performance.now()
     }
     this.#timer = setTimeout(this.#keepAlive, keepAliveMs - (due ? 0 : idleMs))
@@ -171,6 +177,8 @@ class RunSource {
     else this.#run.abort()
     // Settles a generator that is parked between two steps; a failure now concerns nobody.
     this.#run.events.return?.().catch(() => {})
-    this.#options.onEnd(how)
+    const { scope } = this.#terms
+    scope.completionTokens = this.#encoder.usage?.completionTokens
+    scope.end(how, 200)
   }
 }

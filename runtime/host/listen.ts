@@ -2,6 +2,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Connection } from '../../edge/deps.ts'
 import { type Callers, createServerOfBoth, type Tls } from './httpServers.ts'
+import { sendStream } from './sendStream.ts'
 import { PATIENCE, type Patience, SlowBodies } from './slowBodies.ts'
 
 export interface Address {
@@ -37,18 +38,28 @@ export async function listen(
   const { callers, tls, patience = PATIENCE } = address
   const bodies = new SlowBodies(patience)
   let numRequests = 0
+  const forgetRequest = () => {
+    numRequests--
+  }
   const listener = getRequestListener((request, { incoming, outgoing }) => {
     numRequests++
-    outgoing.once('close', () => numRequests--)
+    outgoing.on('close', forgetRequest)
     const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
-    return fetch(request, hasBody ? { tooSlow: bodies.watch(incoming) } : {})
+    return fetch(request, {
+      ...(hasBody && { tooSlow: bodies.watch(incoming) }),
+      sendStream: (source, headers) => sendStream(outgoing, source, headers),
+    })
   })
   const { server, release } = createServerOfBoth(listener, { callers, tls, patience })
   const sockets = new Set<Socket>()
+  // Both are one for all, rather than closures that stay as long as what they are of.
+  function forgetSocket(this: Socket) {
+    sockets.delete(this)
+  }
   server.on('connection', (socket: Socket) => {
     socket.setNoDelay(true)
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    socket.on('close', forgetSocket)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(bindError(error, address)))
