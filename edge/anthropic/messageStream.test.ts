@@ -3,7 +3,7 @@ import type { GenerateEvent, Usage } from '../engine.ts'
 import type { EventBody } from '../scripted/scriptedRun.ts'
 import type { MessageFormat } from './messageBody.ts'
 import { createMessageCollector } from './messageResponse.ts'
-import { createMessageStream } from './messageStream.ts'
+import { MessageStream } from './messageStream.ts'
 
 const reply = { id: 'msg_1', created: 7, model: 'org/model', fingerprint: 'fp_1' }
 const format: MessageFormat = { showThinking: true, maxTokens: 100 }
@@ -34,7 +34,7 @@ const finish = (reason: 'stop' | 'length' | 'tool_calls', stopString?: string): 
 
 /** @param sizes how many events come at a time */
 function stream(bodies: EventBody[], asked = format, sizes = bodies.length): string {
-  const encoder = createMessageStream({ reply, accepted: usage, requestId: 'req_1' }, asked)
+  const encoder = new MessageStream({ reply, accepted: usage, requestId: 'req_1' }, asked)
   let frames = encoder.begin?.() ?? ''
   const events = bodies.map((body, seq) => ({ v: 1, seq, ...body }) as GenerateEvent)
   for (let i = 0; i < events.length; i += sizes)

@@ -1,7 +1,6 @@
-import type { Accepted } from '../engine.ts'
+import type { Accepted, EngineErrorData, GenerateEvent, Usage } from '../engine.ts'
 import type { Reply } from '../http/reply.ts'
-import type { StreamEncoder } from '../jobs/sse.ts'
-import { createStreamEncoder } from '../jobs/streamEncoder.ts'
+import { EventEncoder } from '../jobs/eventEncoder.ts'
 import { type BlockStep, ContentBlocks } from './contentBlocks.ts'
 import { streamErrorBody } from './errorBody.ts'
 import {
@@ -22,39 +21,42 @@ export interface MessageStreamStart {
 }
 
 /** Encodes a run as Anthropic's events: `message_start` at once, the blocks as they come, `message_stop` or `error`. */
-export function createMessageStream(
-  start: MessageStreamStart,
-  format: MessageFormat,
-): StreamEncoder {
-  const blocks = new ContentBlocks(format.showThinking)
-  let finish: Finish | undefined
+export class MessageStream extends EventEncoder {
+  readonly keepAlive = PING
+  readonly #start: MessageStreamStart
+  readonly #format: MessageFormat
+  readonly #blocks: ContentBlocks
+  #finish: Finish | undefined
 
-  return createStreamEncoder(
-    {
-      event(event) {
-        if (event.kind === 'finish') finish = event
-        return blocks.take(event).map(blockFrame).join('')
-      },
-      usage(usage) {
-        const delta = { ...messageEnd(finish, usage.completionTokens, format), container: null }
-        const end = { type: 'message_delta', delta, usage: usageBody(usage) }
-        return frame(end) + frame({ type: 'message_stop' })
-      },
-      error: error => frame(streamErrorBody(error, start.requestId)),
-    },
-    {
-      begin() {
-        const message = messageBody(
-          start.reply,
-          [],
-          messageEnd(undefined, 0, format),
-          startUsage(start.accepted),
-        )
-        return frame({ type: 'message_start', message }) + PING
-      },
-      keepAlive: PING,
-    },
-  )
+  constructor(start: MessageStreamStart, format: MessageFormat) {
+    super()
+    this.#start = start
+    this.#format = format
+    this.#blocks = new ContentBlocks(format.showThinking)
+  }
+
+  begin(): string {
+    const { reply, accepted } = this.#start
+    const end = messageEnd(undefined, 0, this.#format)
+    const message = messageBody(reply, [], end, startUsage(accepted))
+    return frame({ type: 'message_start', message }) + PING
+  }
+
+  protected override encodeEvent(event: GenerateEvent): string {
+    if (event.kind === 'finish') this.#finish = event
+    return this.#blocks.take(event).map(blockFrame).join('')
+  }
+
+  protected override encodeUsage(usage: Usage): string {
+    const stop = messageEnd(this.#finish, usage.completionTokens, this.#format)
+    const delta = { ...stop, container: null }
+    const end = { type: 'message_delta', delta, usage: usageBody(usage) }
+    return frame(end) + frame({ type: 'message_stop' })
+  }
+
+  protected override encodeError(error: EngineErrorData): string {
+    return frame(streamErrorBody(error, this.#start.requestId))
+  }
 }
 
 function blockFrame(step: BlockStep): string {

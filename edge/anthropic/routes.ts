@@ -9,7 +9,7 @@ import { translateErrors } from '../jobs/translateErrors.ts'
 import { anthropicParam } from './errorBody.ts'
 import { type MessageRequest, messageRequest } from './messageRequest.ts'
 import { createMessageCollector } from './messageResponse.ts'
-import { createMessageStream } from './messageStream.ts'
+import { MessageStream } from './messageStream.ts'
 
 /** Whether failures are told in Anthropic's words: its clients ask for more below `/messages` than there is here. */
 export function isAnthropicPath(path: string): boolean {
@@ -26,7 +26,7 @@ export function addAnthropicRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
       if (stream) {
         const { accepted } = run
         const requestId = c.var.scope.id
-        return streamRun(c, deps, run, createMessageStream({ reply, accepted, requestId }, format))
+        return streamRun(c, deps, run, new MessageStream({ reply, accepted, requestId }, format))
       }
       const { take, result } = createMessageCollector(reply, format)
       const { message, usage } = await readRun(run, take, result)

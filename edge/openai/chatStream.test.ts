@@ -3,7 +3,7 @@ import type { FinishReason, GenerateEvent, TokenLogprob } from '../engine.ts'
 import { createCollector } from '../jobs/collect.ts'
 import type { ChatFormat } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
-import { createChatStream } from './chatStream.ts'
+import { ChatStream } from './chatStream.ts'
 
 const reply = { id: 'chatcmpl-1', created: 7, model: 'org/model', fingerprint: 'fp_1' }
 const plain: ChatFormat = {
@@ -67,7 +67,7 @@ const strictUsage = {
 const opening = { role: 'assistant', content: '', refusal: null }
 
 function encode(format: Partial<ChatFormat>, steps: GenerateEvent[][]): string {
-  const stream = createChatStream(reply, { ...plain, ...format }, 4)
+  const stream = new ChatStream(reply, { ...plain, ...format }, 4)
   return steps.map(step => stream.encode(step)).join('')
 }
 
@@ -175,7 +175,7 @@ describe('chat stream', () => {
   })
 
   test('one step is one piece, and a step of nothing is none', () => {
-    const stream = createChatStream(reply, { ...plain, numChoices: 2 }, 0)
+    const stream = new ChatStream(reply, { ...plain, numChoices: 2 }, 0)
     expect(stream.encode([text(0, 'a'), text(1, 'b')]).split('\n\n')).toHaveLength(5)
     expect(stream.encode([text(0, '')])).toBe('')
   })
@@ -191,7 +191,7 @@ describe('chat stream', () => {
   })
 
   test('an error ends the stream: error, then [DONE]', () => {
-    const stream = createChatStream(reply, plain, 0)
+    const stream = new ChatStream(reply, plain, 0)
     stream.encode([text(0, 'a')])
     const error: GenerateEvent = {
       v: 1,

@@ -3,7 +3,7 @@ import type { GenerateEvent, TokenLogprob } from '../engine.ts'
 import { createCollector } from '../jobs/collect.ts'
 import type { CompletionFormat } from './completionRequest.ts'
 import { completionResponse } from './completionResponse.ts'
-import { createCompletionStream } from './completionStream.ts'
+import { CompletionStream } from './completionStream.ts'
 
 const reply = { id: 'cmpl-1', created: 7, model: 'm', fingerprint: null }
 const plain: CompletionFormat = {
@@ -61,7 +61,7 @@ function whole(format: CompletionFormat, echoes: string[], events: GenerateEvent
 }
 
 function streamed(format: CompletionFormat, echoes: string[], steps: GenerateEvent[][]) {
-  const stream = createCompletionStream(reply, format, echoes, 0)
+  const stream = new CompletionStream(reply, format, echoes, 0)
   const frames = steps
     .map(step => stream.encode(step))
     .join('')
@@ -167,7 +167,7 @@ describe('completion', () => {
   })
 
   test('an error ends the stream: error, then [DONE]', () => {
-    const stream = createCompletionStream(reply, plain, [], 0)
+    const stream = new CompletionStream(reply, plain, [], 0)
     expect(stream.fail({ kind: 'internal', message: 'gone' })).toBe(
       'data: {"error":{"message":"gone","type":"server_error","param":null,"code":null}}\n\ndata: [DONE]\n\n',
     )

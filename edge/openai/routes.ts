@@ -9,10 +9,10 @@ import { replyOf, streamRun } from '../jobs/runRoute.ts'
 import { translateErrors } from '../jobs/translateErrors.ts'
 import { chatRequest } from './chatRequest.ts'
 import { chatResponse } from './chatResponse.ts'
-import { createChatStream } from './chatStream.ts'
+import { ChatStream } from './chatStream.ts'
 import { type CompletionFormat, completionRequest } from './completionRequest.ts'
 import { completionResponse } from './completionResponse.ts'
-import { createCompletionStream } from './completionStream.ts'
+import { CompletionStream } from './completionStream.ts'
 import { embeddingRequest } from './embeddingRequest.ts'
 import { embeddingResponse } from './embeddingResponse.ts'
 import { openaiParam, type PromptField } from './errorBody.ts'
@@ -38,7 +38,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
       const run = await start(c.var.scope, job, terms)
       const reply = replyOf(deps, 'chatcmpl-', run)
       const { cachedTokens } = run.accepted
-      if (stream) return streamRun(c, deps, run, createChatStream(reply, format, cachedTokens))
+      if (stream) return streamRun(c, deps, run, new ChatStream(reply, format, cachedTokens))
       const collected = await collectRun(run, format.numChoices)
       c.var.scope.completionTokens = collected.usage.completionTokens
       return c.json(chatResponse(reply, format, collected))
@@ -55,7 +55,7 @@ export function addOpenaiRoutes(app: Hono<AppEnv>, deps: RouteDeps): void {
       const reply = replyOf(deps, 'cmpl-', run)
       const { cachedTokens } = run.accepted
       if (stream) {
-        return streamRun(c, deps, run, createCompletionStream(reply, format, echoes, cachedTokens))
+        return streamRun(c, deps, run, new CompletionStream(reply, format, echoes, cachedTokens))
       }
       const collected = await collectRun(run, format.prompts.length * format.candidates)
       c.var.scope.completionTokens = collected.usage.completionTokens

@@ -14,7 +14,7 @@ import type {
   ShellCallItem,
 } from './responseObject.ts'
 import { responseRequest } from './responseRequest.ts'
-import { createResponseStream } from './responseStream.ts'
+import { ResponseStream } from './responseStream.ts'
 import { runOf } from './storedRuns.ts'
 
 type Body = Parameters<typeof responseRequest>[0]
@@ -23,7 +23,7 @@ function encoderFor(body: Body, after?: number): StreamEncoder {
   const identity = { id: 'resp_x', created: 100, canStore: true }
   const { head, input, include } = responseRequest(body, [scriptedModel], identity)
   const run = runOf({ response: head, input, include, detached: true })
-  return createResponseStream(run, { done: false, ...(after !== undefined && { after }) })
+  return new ResponseStream(run, { done: false, ...(after !== undefined && { after }) })
 }
 
 type EventBody = GenerateEvent extends infer E

@@ -1,3 +1,4 @@
+import type { EngineErrorData, GenerateEvent } from '../engine.ts'
 import type { StreamEncoder } from '../jobs/sse.ts'
 import type { ResponseEvent } from './responseObject.ts'
 import type { ResponseRun } from './responseRun.ts'
@@ -10,30 +11,46 @@ export interface ResponseStreamOptions {
 }
 
 /** Encodes a run as the events of a Responses stream, numbered from 0 without gaps. */
-export function createResponseStream(
-  run: ResponseRun,
-  { after = -1, done }: ResponseStreamOptions,
-): StreamEncoder {
-  let next = 0
-  const frames = (events: ResponseEvent[]) => {
+export class ResponseStream implements StreamEncoder {
+  readonly #run: ResponseRun
+  readonly #after: number
+  readonly #done: boolean
+  #next = 0
+
+  constructor(run: ResponseRun, { after = -1, done }: ResponseStreamOptions) {
+    this.#run = run
+    this.#after = after
+    this.#done = done
+  }
+
+  get end() {
+    return this.#run.end
+  }
+
+  get usage() {
+    return this.#run.usage
+  }
+
+  begin(): string {
+    return this.#frames(this.#run.begin())
+  }
+
+  encode(events: GenerateEvent[]): string {
+    return this.#frames(events.flatMap(event => this.#run.take(event)))
+  }
+
+  fail(error: EngineErrorData): string {
+    return this.#frames(this.#run.fail(error))
+  }
+
+  #frames(events: ResponseEvent[]): string {
     let text = ''
     for (const event of events) {
-      const sequence_number = next++
-      if (sequence_number <= after) continue
+      const sequence_number = this.#next++
+      if (sequence_number <= this.#after) continue
       const data = JSON.stringify({ ...event, sequence_number })
       text += `event: ${event.type}\ndata: ${data}\n\n`
     }
-    return run.end !== undefined && done && text !== '' ? `${text}data: [DONE]\n\n` : text
-  }
-  return {
-    begin: () => frames(run.begin()),
-    encode: events => frames(events.flatMap(event => run.take(event))),
-    fail: error => frames(run.fail(error)),
-    get end() {
-      return run.end
-    },
-    get usage() {
-      return run.usage
-    },
+    return this.end !== undefined && this.#done && text !== '' ? `${text}data: [DONE]\n\n` : text
   }
 }

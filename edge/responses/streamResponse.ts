@@ -5,7 +5,7 @@ import type { JobRun } from '../jobs/jobRun.ts'
 import { streamRun } from '../jobs/runRoute.ts'
 import type { ResponseRun } from './responseRun.ts'
 import type { StoredResponse } from './responseStore.ts'
-import { createResponseStream } from './responseStream.ts'
+import { ResponseStream } from './responseStream.ts'
 import type { ResponsesDeps } from './responsesDeps.ts'
 import { replace } from './storedRuns.ts'
 
@@ -24,7 +24,7 @@ export function streamResponse(
   deps: ResponsesDeps,
   { run, stored, response, after = -1 }: ResponseReading,
 ): Response {
-  const encoder = createResponseStream(response, { after, done: !deps.strictOpenai })
+  const encoder = new ResponseStream(response, { after, done: !deps.strictOpenai })
   return streamRun(c, deps, run, encoder, async () => {
     const { error } = response
     if (!stored.detached || (error !== undefined && isOfReading(error))) return

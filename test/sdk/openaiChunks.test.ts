@@ -2,7 +2,7 @@ import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream'
 import { describe, expect, test } from 'vitest'
 import type { GenerateEvent } from '../../edge/engine.ts'
 import type { ChatFormat } from '../../edge/openai/chatRequest.ts'
-import { createChatStream } from '../../edge/openai/chatStream.ts'
+import { ChatStream } from '../../edge/openai/chatStream.ts'
 import type { EventBody } from '../../edge/scripted/scriptedRun.ts'
 import { sseData } from '../http/sseData.ts'
 import { usageEvent } from '../http/usageEvent.ts'
@@ -19,7 +19,7 @@ const format: ChatFormat = {
 
 /** What the official client's own accumulator makes of a run. */
 async function accumulated(steps: EventBody[][], change: Partial<ChatFormat> = {}) {
-  const encoder = createChatStream(reply, { ...format, ...change }, 0)
+  const encoder = new ChatStream(reply, { ...format, ...change }, 0)
   const events = steps.map(step => step.map(body => ({ v: 1, seq: 0, ...body }) as GenerateEvent))
   const body = events.map(step => encoder.encode(step)).join('')
   const lines = sseData(body).filter(line => line !== '[DONE]')
