@@ -109,14 +109,18 @@ export async function peakRss(server: ServerProcess, work: Promise<unknown>): Pr
  * Of many streams that run at once, what the server keeps for each: growth of its heap and array buffers without garbage,
  * since before the clients connected, when the last of them has had its first event.
  */
-export async function heldByStreams(server: ServerProcess, count: number): Promise<number> {
+export async function heldByStreams(
+  server: ServerProcess,
+  count: number,
+  promptBytes = 0,
+): Promise<number> {
   const before = await usageAtRest(server)
   const clients = await connectClients(server, count)
   const begun = Promise.withResolvers<void>()
   let numRunning = 0
   const streams = clients.map(async client => {
     let hasBegun = false
-    await client.stream({ steps: 2, stepMs: 5000 }, () => {
+    await client.stream({ steps: 2, stepMs: 5000, promptBytes }, () => {
       if (hasBegun) return
       hasBegun = true
       if (++numRunning === count) begun.resolve()

@@ -74,7 +74,9 @@ export class StreamClient {
 
   private send(script: Script): void {
     const content = JSON.stringify(script)
-    const body = JSON.stringify({ stream: true, messages: [{ role: 'user', content }] })
+    const { promptBytes = 0 } = script
+    const before = promptBytes > 0 ? [{ role: 'system', content: 'x'.repeat(promptBytes) }] : []
+    const body = JSON.stringify({ stream: true, messages: [...before, { role: 'user', content }] })
     this.#socket.write(
       'POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n' +
         `content-length: ${body.length}\r\n\r\n${body}`,

@@ -11,6 +11,8 @@ export interface Script {
   textBytes?: number
   /** Time between steps; default 0: a step whenever the event loop comes round. */
   stepMs?: number
+  /** Length of a first message; default: there is none. */
+  promptBytes?: number
   /** Each text is `@` and the time it was made at, in nanoseconds of the clock that all processes share. */
   stamped?: boolean
 }

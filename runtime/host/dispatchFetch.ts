@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { concatBytes } from '../../edge/http/concatBytes.ts'
 import type { ByteReader, EngineRequest, EngineResponse } from '../../edge/remote/engineFetch.ts'
@@ -14,13 +15,32 @@ export function dispatchFetch(
   { method, headers, body, signal }: EngineRequest,
 ): Promise<EngineResponse> {
   const { pathname, search } = new URL(url)
+  const path = pathname + search
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(signal, resolve, reject)
-    dispatcher.dispatch(
-      { path: pathname + search, method, headers, ...(body !== undefined && { body }) },
-      exchange,
-    )
+    dispatcher.dispatch({ path, method, ...sentOnce(headers, body) }, exchange)
   })
+}
+
+/** A body that is let go of when it is sent: what undici gets in one piece it keeps for as long as the answer takes. */
+function sentOnce(
+  headers: Record<string, string>,
+  text: string | undefined,
+): Pick<Dispatcher.DispatchOptions, 'headers' | 'body'> {
+  if (text === undefined) return { headers }
+  const pieces = [text]
+  const iterator = {
+    next(): IteratorResult<string> {
+      const value = pieces.pop()
+      return value === undefined ? { done: true, value } : { done: false, value }
+    },
+  }
+  const iterable: Iterable<string> = { [Symbol.iterator]: () => iterator }
+  return {
+    headers: { ...headers, 'content-length': `${Buffer.byteLength(text)}` },
+    // undici takes iterables; its types (8.12) do not say so.
+    body: iterable as Readable & Iterable<string>,
+  }
 }
 
 /** What undici tells of a request; one object, as thousands of them may be there at a time. */

@@ -102,6 +102,12 @@ test('each of 2,000 running streams keeps less than 40 kB', attempts, async () =
   expect(perStream).toBeLessThan(40_000)
 })
 
+test('nothing of a long prompt is kept while its answer runs', attempts, async () => {
+  const perStream = await heldByStreams(edge, 200, 200_000)
+  console.log(`${(perStream / 1000).toFixed(1)} kB kept for a stream after 200 kB`)
+  expect(perStream).toBeLessThan(40_000)
+})
+
 test('a client that stalls costs at most 256 kB, and nobody waits for it', attempts, async () => {
   // Processes of its own: memory that the tests above have left free would be used first.
   const ownContainer = await ServerProcess.start('container')
