@@ -48,8 +48,10 @@ std::vector<std::string> detectIsas() { return {"generic"}; }
 
 }  // namespace
 
+// What is static here is never destroyed: a thread may still load a model when the process destroys what it can.
+
 std::vector<std::string> availableIsas() {
-  static const std::vector<std::string> isas = detectIsas();
+  static const auto& isas = *new std::vector<std::string>(detectIsas());
   return isas;
 }
 
@@ -62,7 +64,7 @@ const KernelTable& openKernels(const std::string& wanted) {
     throw Error("invalid_argument", format("isa %s: this machine runs %s", isa.c_str(), list.c_str()));
   }
   static std::mutex mutex;
-  static std::map<std::string, const KernelTable*> open;
+  static auto& open = *new std::map<std::string, const KernelTable*>;
   const std::lock_guard lock(mutex);
   const KernelTable*& table = open[isa];
   if (!table) {

@@ -36,7 +36,7 @@ const script = (bodyBytes: number, times: number, wait: string) => `
     await answer
   }
   await ask(new AbortController())
-  console.log(...codes)
+  console.log(...[...codes].sort())
   process.exit()
 `
 
