@@ -75,7 +75,7 @@ export const serviceOperations: Operation[] = [
     path: '/v1/requests/{id}/cancel',
     id: 'cancelRequest',
     tag: 'Requests',
-    summary: 'End a running request',
+    summary: 'End a request; one whose body is still on its way is not there yet',
     parameters: [pathParameter('id', "A request's `x-request-id`, or the id of its job.")],
     answer: serviceBodies.CancelledRequest,
     failures: [404],

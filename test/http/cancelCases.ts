@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { LogEntry } from '../../edge/deps.ts'
 import type { Deployment } from './deployment.ts'
 import { eventually, type HttpCase, post } from './httpSuite.ts'
 
@@ -15,6 +16,25 @@ async function cancel(fetch: Deployment['fetch'], id: string, key = 'any') {
   const headers = { authorization: `Bearer ${key}` }
   const response = await fetch(path, { method: 'POST', headers })
   return [response.status, await response.json()] as const
+}
+
+/** A body that stops half way until it is told to go on. */
+function halfSent(text: string) {
+  const bytes = new TextEncoder().encode(text)
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const writer = writable.getWriter()
+  const half = writer.write(bytes.subarray(0, bytes.length / 2))
+  half.catch(() => {})
+  return {
+    body: readable,
+    async rest() {
+      await half
+      await writer.write(bytes.subarray(bytes.length / 2))
+      await writer.close()
+    },
+    /** As hosts do with the body of a client that has left. */
+    breakOff: () => writer.abort().catch(() => {}),
+  }
 }
 
 export const cancelCases: HttpCase[] = [
@@ -82,6 +102,36 @@ export const cancelCases: HttpCase[] = [
         })
         expect(engine.jobs).toEqual([])
         expect((await cancel(fetch, 'mine', 'first-key'))[0]).toBe(404)
+      },
+    }),
+  ),
+  ...(['goes on', 'leaves'] as const).map(
+    (client): HttpCase => ({
+      name: `a request whose body is still on its way is not there yet; its client ${client}`,
+      scenario: keys,
+      async run({ fetch, engine, log }) {
+        const { body, rest, breakOff } = halfSent(JSON.stringify(endless))
+        const controller = new AbortController()
+        const { headers } = named('mine', 'first-key')
+        const { signal } = controller
+        const init = { method: 'POST', body, headers, signal, duplex: 'half' }
+        const answer = fetch(CHAT, init as RequestInit).then(({ status }) => status)
+        answer.catch(() => {})
+        await eventually(() => log.some(e => 'requestId' in e && e.requestId === 'mine'))
+        expect((await cancel(fetch, 'mine', 'first-key'))[0]).toBe(404)
+        if (client === 'leaves') {
+          controller.abort()
+          breakOff()
+          const isEnd = (e: LogEntry) => e.event === 'request_completed' && e.requestId === 'mine'
+          await eventually(() => log.some(isEnd))
+          expect(log.find(isEnd)).toMatchObject({ status: 499, end: 'client_disconnected' })
+          expect(engine.jobs).toEqual([])
+          return
+        }
+        await rest()
+        await eventually(() => engine.numActive === 1)
+        expect((await cancel(fetch, 'mine', 'first-key'))[0]).toBe(200)
+        expect(await answer).toBe(499)
       },
     }),
   ),
