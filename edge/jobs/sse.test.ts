@@ -138,6 +138,24 @@ describe('sse', () => {
     expect(await reader.closed).toBeUndefined()
   })
 
+  test('a reader that takes nothing for a minute is told so when it comes back; the run ends', async () => {
+    const { read, reader, log, run } = start(
+      (async function* () {
+        for (;;) yield [text('a')]
+      })(),
+      10_000,
+    )
+    await read()
+    await vi.advanceTimersByTimeAsync(50_000)
+    expect(await read()).toBe('a')
+    await vi.advanceTimersByTimeAsync(50_000)
+    expect(run.signal.aborted).toBe(false)
+    await vi.advanceTimersByTimeAsync(20_000)
+    expect([run.signal.aborted, log, vi.getTimerCount()]).toEqual([true, ['error'], 0])
+    expect(await read()).toBe('error: The reader took nothing for 60 s.')
+    expect((await reader.read()).done).toBe(true)
+  })
+
   test.each([
     ['a thrown error', () => Promise.reject(new Error('secret')), 'The server had an error'],
     ['an end without usage', () => Promise.resolve(), 'ended the job early'],

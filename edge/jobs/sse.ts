@@ -46,6 +46,12 @@ const SSE_HEADERS = {
 const COMMENT = ':\n\n'
 
 /**
+ * A client that has taken nothing for so long has stopped, and may never close its connection; an engine waits no longer
+ * either. Its run holds a stream of a container's connection, of which there are some thousands.
+ */
+const STALLED_MS = 60_000
+
+/**
  * Streams a run: one write per engine step, pulled by the reader, so a slow client holds up its own run only.
  * The job ends with the stream, whether it is read to the end or cancelled.
  */
@@ -69,6 +75,8 @@ class RunSource implements StreamSource {
   #lastWriteMs = performance.now()
   /** A reader that lags has data to read, which is sign of life enough. */
   #isReaderWaiting = false
+  /** For how long there has been something to read for a reader that does not, in whole heartbeats. */
+  #laggedMs = 0
   #hasEnded = false
 
   constructor(run: JobRun, encoder: StreamEncoder, terms: SseTerms) {
@@ -86,6 +94,7 @@ class RunSource implements StreamSource {
 
   pull(): Promise<void> {
     this.#isReaderWaiting = true
+    this.#laggedMs = 0
     return this.#run.events.next().then(this.#take, this.#fail)
   }
 
@@ -164,9 +173,19 @@ class RunSource implements StreamSource {
     if (due) {
       const filler = this.#encoder.keepAlive ?? COMMENT
       if (this.#isReaderWaiting) this.#sink?.enqueue(encodeText(filler))
+      else this.#laggedMs += keepAliveMs
+      if (this.#laggedMs >= STALLED_MS) return this.#giveUp()
       this.#lastWriteMs = performance.now()
     }
     this.#timer = setTimeout(this.#keepAlive, keepAliveMs - (due ? 0 : idleMs))
+  }
+
+  /** At once: should the reader come back, it finds the end. */
+  #giveUp(): void {
+    const message = `The reader took nothing for ${STALLED_MS / 1000} s.`
+    this.#sink?.enqueue(encodeText(this.#encoder.fail({ kind: 'timeout', message })))
+    this.#end('error')
+    this.#sink?.close()
   }
 
   #end(how: RequestEnd): void {
