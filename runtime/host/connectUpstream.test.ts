@@ -75,3 +75,24 @@ test('many long requests at a time are answered', async () => {
   await close()
   server.close()
 })
+
+test('streams that stay open leave room for others on further connections', async () => {
+  // As 16 connections of 1000 streams.
+  const server = createServer({ settings: { maxConcurrentStreams: 4 } })
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    stream.on('error', () => {})
+    stream.respond()
+    if (headers[':path'] === '/short') stream.end('well')
+    else stream.write('and on')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { fetch, close } = connectUpstream(url)
+  const { signal } = new AbortController()
+  const request = { method: 'GET' as const, headers: {}, signal }
+  for (let i = 0; i < 63; i++) await fetch(`${url}/endless`, request)
+  expect(await (await fetch(`${url}/short`, request)).text()).toBe('well')
+  await close()
+  server.close()
+})

@@ -44,8 +44,9 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
     },
   }
   const pool = new Pool(origin, {
-    // One would do; a few let a lost packet hold up a part of the streams only.
-    connections: 4,
+    // Made as the streams need them, of which a container may get more than can be accepted jobs: a detached one has any
+    // number of readers. Where there is no room for another stream, health checks and all new requests wait.
+    connections: 16,
     // The pool's own connector does not know of HTTP/2 in clear text (undici 8.12), each client's does.
     factory: clientOrigin => new Client(clientOrigin, clientOptions),
   })
