@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createMemoryResponseStore } from '../../edge/responseStore/memoryResponseStore.ts'
@@ -19,8 +19,9 @@ export async function openResponseStore(
   if (where === 'memory') return createMemoryResponseStore(Date.now)
   const path = where ?? defaultPath()
   try {
-    // Others on the machine have no business in what people ask.
+    // Others on the machine have no business in what people ask. The folder may be there and open to all.
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await (await open(path, 'a', 0o600)).close()
     return new SqliteResponseStore(path, Date.now)
   } catch (cause) {
     const problem = `cannot keep responses in ${path}`

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -135,4 +135,15 @@ test('what cannot be a store is said at the start', async () => {
   )
   await expect(openResponseStore(path, () => {})).rejects.toThrow(/--response-store/)
   expect(await openResponseStore('off', () => {})).toBe('off')
+})
+
+test('a file of responses is for its owner only, in a folder that others may read too', async () => {
+  const path = newPath()
+  const store = await openResponseStore(path, () => {})
+  if (!(store instanceof SqliteResponseStore)) throw new Error('it is a file')
+  await store.put(stored('a'))
+  const files = readdirSync(folder).filter(name => join(folder, name).startsWith(path))
+  expect(files.length).toBeGreaterThan(1)
+  for (const name of files) expect(statSync(join(folder, name)).mode & 0o077).toBe(0)
+  store.close()
 })

@@ -155,6 +155,7 @@ describe.concurrent('mistakes', () => {
   test.each([
     ['an edge of nothing', ['edge'], "required option '--upstream <url>'", 2],
     ['no address', ['edge', '--upstream', 'gpu-0'], 'https://gpu-0:8443', 2],
+    ['a password', ['edge', '--upstream', 'http://me:secret@a'], 'see --secret-file', 2],
     ['no port', ['edge', '--upstream', 'http://a', '--port', 'x'], '0 to 65535', 2],
     ['half a certificate', ['container', '--tls-cert', 'cert.pem'], 'need each other', 1],
     ['half of one for serve', ['serve', '--tls-key', 'key.pem'], 'need each other', 1],
