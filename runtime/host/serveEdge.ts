@@ -49,11 +49,13 @@ export async function serveEdge(options: ServeEdgeOptions): Promise<EdgeServer> 
   const listener = await serveApp({ ...options, engine })
   let timer: NodeJS.Timeout | undefined
   let closed = false
-  const check = async () => {
-    await routed.checkHealth()
-    if (!closed) timer = setTimeout(check, options.healthIntervalMs ?? HEALTH_INTERVAL_MS)
+  let checking: Promise<void> | undefined
+  const check = () => {
+    checking = routed.checkHealth().then(() => {
+      if (!closed) timer = setTimeout(check, options.healthIntervalMs ?? HEALTH_INTERVAL_MS)
+    })
   }
-  const firstCheck = check()
+  check()
   return {
     port: listener.port,
     drain: deadlineMs => engine.drain(deadlineMs),
@@ -61,7 +63,8 @@ export async function serveEdge(options: ServeEdgeOptions): Promise<EdgeServer> 
       closed = true
       clearTimeout(timer)
       await listener.close(deadlineMs)
-      await firstCheck
+      // Cut off, it would tell of a container that cannot be reached.
+      await checking
       await Promise.all(connections.map(({ close }) => close()))
     },
   }
