@@ -20,7 +20,7 @@ test.each([
     forced: () => [5, 6],
     prepareFill: async () => void prepared.push('fill'),
     fill: () => true,
-    accept: () => {},
+    accept: () => true,
   }
   const sequence = new Sequence(
     {

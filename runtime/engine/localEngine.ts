@@ -314,7 +314,7 @@ export class LocalEngine implements ManagedEngine {
       if (job === undefined) return
       if (token < 0 && row >= 0) {
         const message =
-          'The model gave no token: its logits are not numbers, or every token is banned.'
+          'The model gave no token that may be: its logits are not numbers, every token is banned, or the grammar can be read in too many ways.'
         this.#endWithError(job, { kind: 'internal', message })
         return
       }

@@ -126,6 +126,22 @@ describe('jobs of a LocalEngine end', () => {
     await expectIdle(engine)
   })
 
+  it('ends a job whose token breaks its grammar, and serves the others', async () => {
+    const { engine, native } = setUp()
+    const refused = 7
+    native.replaceToken = token => (native.numForwards > 3 ? refused : token)
+    const all = await collectEvents(engine, {
+      ...baseJob,
+      grammar: { type: 'regex', pattern: '(a1 |b2 ){30}' },
+    })
+    expect(all.at(-1)).toMatchObject({ kind: 'error', error: { kind: 'internal' } })
+    native.replaceToken = token => token
+    expect(await engine.health()).toMatchObject({ ready: true })
+    expect(textOf(await collectEvents(engine, baseJob))).toBe(textAlone(baseJob, 'a prompt'))
+    await expectIdle(engine)
+    await engine.dispose()
+  })
+
   it('finishes what it accepted when draining, and refuses the rest', async () => {
     const { engine } = setUp()
     const accepted = await engine.submit(baseJob, neverAborted)

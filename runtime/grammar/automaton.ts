@@ -1,3 +1,4 @@
+import { AtomNames, atomsOf } from './atoms.ts'
 import { type Expr, GrammarError, type GrammarRules } from './expr.ts'
 import { encodeUtf8, utf8Ranges } from './utf8Ranges.ts'
 
@@ -199,14 +200,8 @@ class NetworkBuilder {
         return this.#addClass(utf8Ranges(expr.points), from)
       case 'seq':
         return expr.items.reduce((state, item) => this.#add(item, state), from)
-      case 'choice': {
-        const end = this.#state()
-        for (const item of expr.items) {
-          const first = this.#link(from, edgeKind.silent, 0, this.#state())
-          this.#link(this.#add(item, first), edgeKind.silent, 0, end)
-        }
-        return end
-      }
+      case 'choice':
+        return this.#addChoice(expr.items, from)
       case 'repeat':
         return this.#addRepeat(expr, from)
       case 'rule':
@@ -214,6 +209,31 @@ class NetworkBuilder {
       case 'token':
         return this.#link(from, edgeKind.token, expr.id, this.#state())
     }
+  }
+
+  /** What alternatives begin with they share: thousands of words are one way to go on, and not thousands. */
+  #addChoice(items: readonly Expr[], from: number): number {
+    const end = this.#state()
+    const root = this.#link(from, edgeKind.silent, 0, this.#state())
+    const names = new AtomNames()
+    const after = new Map<string, number>()
+    for (const item of items) {
+      let state = root
+      for (const atom of atomsOf(item)) {
+        const key = `${state}${names.of(atom)}`
+        let next = after.get(key)
+        if (next === undefined) {
+          // What loops must not come back to where the others begin.
+          const isPlain = atom.kind === 'text' || atom.kind === 'class'
+          const first = isPlain ? state : this.#link(state, edgeKind.silent, 0, this.#state())
+          next = this.#add(atom, first)
+          after.set(key, next)
+        }
+        state = next
+      }
+      this.#link(state, edgeKind.silent, 0, end)
+    }
+    return end
   }
 
   #addBytes(bytes: number[], from: number): number {

@@ -29,8 +29,7 @@ export class GrammarConstraint implements TokenConstraint {
     return true
   }
 
-  accept(token: number): void {
-    if (this.#endIds.has(token) && this.#matcher.canEnd) return
-    if (!this.#matcher.accept(token)) throw new Error(`token ${token} breaks its grammar`)
+  accept(token: number): boolean {
+    return (this.#endIds.has(token) && this.#matcher.canEnd) || this.#matcher.accept(token)
   }
 }

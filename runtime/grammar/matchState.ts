@@ -51,6 +51,11 @@ export class MatchGraph {
       this.closure([automaton.start], [this.#bottom]) ?? fail('a grammar that nothing can match')
   }
 
+  /** Whether ways of the state may be given up within the next token, which states that stand for it would not see. */
+  isCrowded({ states }: MatchState): boolean {
+    return states.length > maxWays / 2
+  }
+
   /** The state after a byte, or null. */
   step(from: MatchState, byte: number): MatchState | null {
     const known = from.next[byte]

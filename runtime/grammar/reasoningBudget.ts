@@ -60,8 +60,13 @@ export class ReasoningBudget implements TokenConstraint {
     return true
   }
 
-  accept(token: number): void {
-    this.#inner?.accept(token)
+  accept(token: number): boolean {
+    if (this.#inner?.accept(token) === false) return false
+    this.#follow(token)
+    return true
+  }
+
+  #follow(token: number): void {
     const isForced = this.#closing >= 0
     if (isForced && ++this.#closing === this.#options.closeIds.length) this.#closing = -1
     const wasInside = this.#place === 'inside'

@@ -13,6 +13,6 @@ export interface TokenConstraint {
    * @returns false, and no bits, when all may
    */
   fill(words: Uint32Array, remaining: number): boolean
-  /** Takes the next token. */
-  accept(token: number): void
+  /** Takes the next token. @returns false when it is not allowed */
+  accept(token: number): boolean
 }

@@ -98,7 +98,7 @@ export class TokenMasks {
     // Few tokens stay inside one part of a repetition: whatever repeats it belongs to the place.
     while (base?.parent && (flags[base.returnTo] ?? 0) & stateFlag.repeats) base = base.parent
     // The bottom is that of the text: beyond it is nothing.
-    if (base?.parent === undefined) return { state, isWhole: true }
+    if (base?.parent === undefined || this.#graph.isCrowded(state)) return { state, isWhole: true }
     const stacks = state.stacks.map(stack => this.#rebase(stack, base))
     const states = state.states.map(s => alike[s] ?? s)
     const local = this.#graph.closure(states, stacks)

@@ -187,7 +187,7 @@ export class Scheduler {
    * @param ms measured length of the step
    * @param onToken called for each token that counts, in the order of its sequence, with the row it was drawn in or -1 for one
    *   that was known before; `finishReason` is set and the sequence finished when it was the last. A token of -1 says that
-   *   none could be drawn, and ends the sequence; a sequence that was to draw nothing reports its end with token and row -1
+   *   none could be drawn, or one that is not allowed, and ends the sequence; a sequence that was to draw nothing reports its end with token and row -1
    *   and `length`. May call `finish`.
    */
   apply(
@@ -213,10 +213,11 @@ export class Scheduler {
       const isForced = record.forced.has(sequence)
       if (!isForced) sequence.pending--
       if (isFinished(sequence)) continue
-      const token = tokens[row] ?? -1
-      if (token >= 0) {
+      const drawn = tokens[row] ?? -1
+      const isTaken = drawn >= 0 && (isForced || sequence.append(drawn))
+      const token = isTaken ? drawn : -1
+      if (isTaken) {
         if (isForced) sequence.delivered++
-        else sequence.append(token)
         this.#generatedTokens++
         if (sequence.options.stopIds.has(token)) sequence.finishReason = 'stop'
         else if (sequence.delivered >= sequence.options.maxLength) sequence.finishReason = 'length'

@@ -105,11 +105,13 @@ export class Sequence {
       : this.totalLength - this.planned
   }
 
-  /** Takes the token that was drawn. */
-  append(token: number): void {
+  /** Takes the token that was drawn. @returns false, and does nothing, when its constraint does not allow it */
+  append(token: number): boolean {
+    if (this.options.constraint?.accept(token) === false) return false
     this.#push(token)
     this.scored = this.length - 1
     this.delivered = this.length
+    return true
   }
 
   /**
@@ -130,7 +132,12 @@ export class Sequence {
     }
     const drawn = this.length
     this.pending--
-    for (const token of tokens) this.#push(token)
+    for (const token of tokens) {
+      if (this.options.constraint?.accept(token) === false) {
+        throw new Error(`token ${token} is forced, and not allowed`)
+      }
+      this.#push(token)
+    }
     this.scored = this.options.logprobs === undefined ? this.length - 1 : drawn
   }
 
@@ -141,7 +148,6 @@ export class Sequence {
       this.tokens = grown
     }
     this.tokens[this.length++] = token
-    this.options.constraint?.accept(token)
   }
 }
 

@@ -71,13 +71,14 @@ export class FakeConstraint implements TokenConstraint {
     return true
   }
 
-  accept(token: number): void {
+  accept(token: number): boolean {
     const forced = this.#forced.shift()
     if (forced !== undefined && forced !== token) throw new Error(`${token} was not ${forced}`)
     if (forced === undefined && this.#allowed?.has(token) === false)
       throw new Error(`token ${token} was not allowed`)
     this.#allowed = new Set()
     this.#state = this.#state * 31 + token + this.#seed
+    return true
   }
 }
 
