@@ -18,9 +18,9 @@ export interface Thinking {
 
 interface ThinkingFields {
   thinking?: unknown
-  output_config: { effort: string | undefined } | undefined
-  enable_thinking: boolean | undefined
-  reasoning_effort: string | undefined
+  output_config?: { effort?: string | undefined } | undefined
+  enable_thinking?: boolean | undefined
+  reasoning_effort?: string | undefined
 }
 
 const EFFORTS: Record<string, Effort> = effortWords

@@ -48,8 +48,8 @@ export const functionCallField = optional(
 type ToolChoice = NonNullable<ChatPrompt['toolChoice']>
 
 interface ChoiceFields {
-  tool_choice: z.infer<typeof toolChoiceField>
-  function_call: z.infer<typeof functionCallField>
+  tool_choice?: z.infer<typeof toolChoiceField>
+  function_call?: z.infer<typeof functionCallField>
 }
 
 /**
