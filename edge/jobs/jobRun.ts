@@ -1,4 +1,5 @@
 import type { Accepted, GenerateEvent, GenerateJob } from '../engine.ts'
+import { FollowingController } from '../followingController.ts'
 import type { RequestScope } from '../http/requestScope.ts'
 
 /** An accepted job and the switch that ends it. */
@@ -18,28 +19,14 @@ export interface JobRun {
  * @throws EngineError and ApiError from `submit`
  */
 export async function startJob(scope: RequestScope, job: GenerateJob): Promise<JobRun> {
-  const { engine, signal: clientSignal } = scope
   scope.model = job.model
-  const controller = new AbortController()
-  const release = () => clientSignal.removeEventListener('abort', abort)
-  const abort = () => {
-    release()
-    controller.abort()
-  }
-  if (clientSignal.aborted) abort()
-  else clientSignal.addEventListener('abort', abort)
+  const controller = new FollowingController(scope.signal)
   try {
-    const accepted = await engine.submit(job, controller.signal)
+    const accepted = await scope.engine.submit(job, controller.signal)
     scope.promptTokens = accepted.promptTokens
-    return {
-      accepted,
-      events: accepted.events[Symbol.asyncIterator](),
-      abort,
-      release,
-      signal: controller.signal,
-    }
+    return Object.assign(controller, { accepted, events: accepted.events[Symbol.asyncIterator]() })
   } catch (error) {
-    release()
+    controller.release()
     throw error
   }
 }

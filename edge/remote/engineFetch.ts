@@ -5,6 +5,7 @@ export interface EngineRequest {
   method: 'GET' | 'POST'
   headers: Record<string, string>
   body?: string
+  /** Ends the request; where its body has a reader, only as far as that does not end by being cancelled. */
   signal: AbortSignal
 }
 

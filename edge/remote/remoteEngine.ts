@@ -14,6 +14,7 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../engine.ts'
+import { FollowingController } from '../followingController.ts'
 import { parseJsonObject } from '../jsonObject.ts'
 import type { EngineFetch, EngineResponse } from './engineFetch.ts'
 import { ENGINE_LOST_MS, enginePaths, SECRET_HEADER } from './engineWire.ts'
@@ -171,15 +172,12 @@ export class RemoteEngine implements Engine {
     signal: AbortSignal,
     body?: string,
   ): Promise<Accepted> {
-    const controller = new AbortController()
-    const abort = () => controller.abort(signal.reason)
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort)
-    const deadline = startDeadline(controller, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
+    const opening = new FollowingController(signal)
+    const deadline = startDeadline(opening, this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS)
     try {
-      const response = await this.#request(path, controller.signal, body)
+      const response = await this.#request(path, opening.signal, body)
       if (response.status !== 200) throw await rejection(response)
-      const { accepted, lines } = await openEventStream(response.body)
+      const { accepted, lines } = await openEventStream(response.body, opening.signal)
       return {
         ...accepted,
         events: new RemoteEventStream(lines, {
@@ -190,12 +188,12 @@ export class RemoteEngine implements Engine {
       }
     } catch (error) {
       // Lets go of a body that was not read to its end.
-      controller.abort(error)
+      opening.abort(error)
       if (signal.aborted) throw signal.reason
       throw deadline.passed ? timedOut() : error
     } finally {
       deadline.clear()
-      signal.removeEventListener('abort', abort)
+      opening.release()
     }
   }
 
@@ -211,11 +209,8 @@ export class RemoteEngine implements Engine {
     signal?: AbortSignal,
     job?: object,
   ): Promise<object> {
-    const controller = new AbortController()
+    const controller = new FollowingController(signal)
     const deadline = startDeadline(controller, timeoutMs)
-    const abort = () => controller.abort(signal?.reason)
-    if (signal?.aborted) abort()
-    signal?.addEventListener('abort', abort)
     try {
       const body = job === undefined ? undefined : JSON.stringify(job)
       const response = await this.#request(path, controller.signal, body)
@@ -228,7 +223,7 @@ export class RemoteEngine implements Engine {
       throw deadline.passed ? timedOut() : error
     } finally {
       deadline.clear()
-      signal?.removeEventListener('abort', abort)
+      controller.release()
     }
   }
 

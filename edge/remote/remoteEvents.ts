@@ -50,12 +50,15 @@ export class LineReader {
 
 /**
  * Reads the first line of an accepted job.
+ * @param signal gives up; what follows is cancelled by its reader
  * @throws ConnectionError when the body breaks off before it, EngineError `unavailable` when it is something else
  */
 export async function openEventStream(
   body: EngineResponse['body'],
+  signal: AbortSignal,
 ): Promise<{ accepted: Omit<Accepted, 'events'>; lines: LineReader }> {
   const lines = body === null ? undefined : new LineReader(body.getReader())
+  signal.addEventListener('abort', () => lines?.cancel())
   const [first, ...rest] = (await lines?.next().catch(lost)) ?? []
   if (lines === undefined || first === undefined) throw lost()
   const accepted = parseJsonObject(first) as Partial<Accepted> | undefined

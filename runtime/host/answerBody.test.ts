@@ -7,13 +7,12 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 function start() {
   const exchange = { pause: vi.fn(), resume: vi.fn(), abort: vi.fn() }
   const body = new AnswerBody(exchange as never)
-  const reader = body.getReader()
-  const read = async () => new TextDecoder().decode((await reader.read()).value)
-  return { exchange, body, reader, read }
+  const read = async () => new TextDecoder().decode((await body.read()).value)
+  return { exchange, body, read }
 }
 
 test('what arrives in one turn is read in one piece', async () => {
-  const { body, reader, read } = start()
+  const { body, read } = start()
   const first = read()
   for (const part of ['a', 'b']) body.push(bytes(part))
   expect(await first).toBe('ab')
@@ -22,7 +21,7 @@ test('what arrives in one turn is read in one piece', async () => {
   body.push(bytes('d'))
   expect(await read()).toBe('cd')
   body.end()
-  expect((await reader.read()).done).toBe(true)
+  expect((await body.read()).done).toBe(true)
 })
 
 test('an answer nobody reads is held up, and goes on when it is read', async () => {
@@ -39,20 +38,20 @@ test('an answer nobody reads is held up, and goes on when it is read', async () 
 })
 
 test('unread bytes do not keep the buffer they came in', async () => {
-  const { body, reader } = start()
+  const { body } = start()
   const buffer = new Uint8Array(64 * 1024)
   body.push(buffer.subarray(0, 10))
   await turn()
-  expect((await reader.read()).value?.buffer.byteLength).toBe(10)
+  expect((await body.read()).value?.buffer.byteLength).toBe(10)
 })
 
 test('a failure comes after what had arrived; a reader that leaves ends the exchange', async () => {
-  const { body, read, reader } = start()
+  const { body, read } = start()
   body.push(bytes('a'))
   body.fail(new Error('lost'))
   expect(await read()).toBe('a')
-  await expect(reader.read()).rejects.toThrow('lost')
+  await expect(body.read()).rejects.toThrow('lost')
   const other = start()
-  await other.reader.cancel()
+  await other.body.cancel()
   expect(other.exchange.abort).toHaveBeenCalledOnce()
 })

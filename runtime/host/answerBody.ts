@@ -31,10 +31,6 @@ export class AnswerBody implements ByteReader {
     this.#exchange = exchange
   }
 
-  getReader(): ByteReader {
-    return this
-  }
-
   read(): Promise<Read> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }

@@ -18,34 +18,42 @@ export function dispatchFetch(
   const path = pathname + search
   return new Promise((resolve, reject) => {
     const exchange = new Exchange(signal, resolve, reject)
-    dispatcher.dispatch({ path, method, ...sentOnce(headers, body) }, exchange)
+    dispatcher.dispatch({ path, method, ...requestOf(headers, body) }, exchange)
   })
 }
 
-/** A body that is let go of when it is sent: what undici gets in one piece it keeps for as long as the answer takes. */
-function sentOnce(
+function requestOf(
   headers: Record<string, string>,
   text: string | undefined,
 ): Pick<Dispatcher.DispatchOptions, 'headers' | 'body'> {
   if (text === undefined) return { headers }
-  const pieces = [text]
-  const iterator = {
-    next(): IteratorResult<string> {
-      const value = pieces.pop()
-      return value === undefined ? { done: true, value } : { done: false, value }
-    },
+  // undici takes iterables; its types (8.12) do not say so.
+  const body = new SentOnce(text) as Iterable<string> as Readable & Iterable<string>
+  return { headers: { ...headers, 'content-length': `${Buffer.byteLength(text)}` }, body }
+}
+
+/** A body that is let go of when it is sent: what undici gets in one piece it keeps for as long as the answer takes. */
+class SentOnce implements IterableIterator<string> {
+  #text: string | undefined
+
+  constructor(text: string) {
+    this.#text = text
   }
-  const iterable: Iterable<string> = { [Symbol.iterator]: () => iterator }
-  return {
-    headers: { ...headers, 'content-length': `${Buffer.byteLength(text)}` },
-    // undici takes iterables; its types (8.12) do not say so.
-    body: iterable as Readable & Iterable<string>,
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<string> {
+    const value = this.#text
+    this.#text = undefined
+    return value === undefined ? { done: true, value } : { done: false, value }
   }
 }
 
 /** What undici tells of a request; one object, as thousands of them may be there at a time. */
 class Exchange implements Dispatcher.DispatchHandler {
-  readonly #signal: AbortSignal
+  #signal: AbortSignal | undefined
   readonly #resolve: (response: EngineResponse) => void
   readonly #reject: (error: Error) => void
   #controller: Dispatcher.DispatchController | undefined
@@ -64,14 +72,14 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** The listener of the signal. */
   handleEvent(): void {
-    const error = new Error('The request was aborted.', { cause: this.#signal.reason })
+    const error = new Error('The request was aborted.', { cause: this.#signal?.reason })
     this.#reject(error)
     this.#controller?.abort(error)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#signal.aborted) this.handleEvent()
+    if (this.#signal?.aborted) this.handleEvent()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -79,7 +87,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const answer = new AnswerBody(controller)
     this.#answer = answer
-    this.#resolve({ status, body: answer, text: () => readText(answer) })
+    const getReader = () => {
+      this.#detach()
+      return answer
+    }
+    this.#resolve({ status, body: { getReader }, text: () => readText(answer) })
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -87,14 +99,20 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#signal.removeEventListener('abort', this)
+    this.#detach()
     this.#answer?.end()
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#signal.removeEventListener('abort', this)
+    this.#detach()
     this.#reject(error)
     this.#answer?.fail(error)
+  }
+
+  /** What reads an answer cancels it: its signal need not stay for as long as a stream does. */
+  #detach(): void {
+    this.#signal?.removeEventListener('abort', this)
+    this.#signal = undefined
   }
 }
 
