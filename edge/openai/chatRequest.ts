@@ -103,7 +103,7 @@ export function chatRequest(
       logprobs: request.logprobs ?? false,
       includeReasoning: request.include_reasoning ?? false,
       calls: {
-        customTools: new Set(prompt.tools?.filter(({ type }) => type === 'custom').map(toolName)),
+        customTools: customTools(prompt),
         functionCall: isDeprecated(request),
       },
       streamUsage: streamUsage(request, strictOpenai ? 'none' : 'finish'),
@@ -126,6 +126,14 @@ function toPrompt(request: ChatFields): ChatPrompt {
     ...(tools.length > 0 && oneCall && { parallelToolCalls: false }),
     ...toThinking(request),
   }
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set()
+
+/** One empty set for all: it is there for as long as the answer takes. */
+function customTools({ tools = [] }: ChatPrompt): ReadonlySet<string> {
+  const custom = tools.filter(({ type }) => type === 'custom')
+  return custom.length === 0 ? NO_NAMES : new Set(custom.map(toolName))
 }
 
 function isDeprecated({ tools, functions }: ChatFields): boolean {

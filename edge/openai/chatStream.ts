@@ -18,8 +18,8 @@ const BOTH_REASONING = ['reasoning_content', 'reasoning']
  */
 export class ChatStream extends ChunkEncoder {
   readonly #format: ChatFormat
-  /** Of the choices that have begun. */
-  readonly #calls: CallDeltas[] = []
+  /** By choice, of those that have begun. */
+  readonly #calls: (CallDeltas | undefined)[]
   #numFinished = 0
   /** The last finish chunk waits for the usage it may have to carry. */
   #heldFinish = ''
@@ -28,6 +28,7 @@ export class ChatStream extends ChunkEncoder {
   constructor(reply: Reply, format: ChatFormat, cachedTokens: number) {
     super('chat.completion.chunk', reply, format, cachedTokens)
     this.#format = format
+    this.#calls = Array.from({ length: format.numChoices })
   }
 
   protected override encodeChoice(event: ChoiceEvent): string {

@@ -23,8 +23,6 @@ export function sendStream(
 class StreamWriter implements StreamSink {
   readonly #outgoing: ServerResponse
   readonly #source: StreamSource
-  #isPulling = false
-  #isFull = false
   #hasEnded = false
 
   constructor(outgoing: ServerResponse, source: StreamSource) {
@@ -33,13 +31,13 @@ class StreamWriter implements StreamSink {
   }
 
   begin(): void {
-    this.#outgoing.on('drain', this.#onDrain).on('close', this.#onClose).on('error', this.#onClose)
+    this.#outgoing.on('close', this.#onClose).on('error', this.#onClose)
     this.#source.start(this)
     this.#pull()
   }
 
   enqueue(bytes: Uint8Array): void {
-    this.#isFull = !this.#outgoing.write(bytes)
+    this.#outgoing.write(bytes)
   }
 
   close(): void {
@@ -47,19 +45,13 @@ class StreamWriter implements StreamSink {
     this.#outgoing.end()
   }
 
-  #pull(): void {
-    this.#isPulling = true
-    this.#source.pull().then(this.#onPulled, this.#onFailure)
+  readonly #pull = () => {
+    if (!this.#hasEnded) this.#source.pull().then(this.#onPulled, this.#onFailure)
   }
 
   readonly #onPulled = () => {
-    this.#isPulling = false
-    if (!this.#isFull && !this.#hasEnded) this.#pull()
-  }
-
-  readonly #onDrain = () => {
-    this.#isFull = false
-    if (!this.#isPulling) this.#onPulled()
+    if (this.#outgoing.writableNeedDrain) this.#outgoing.once('drain', this.#pull)
+    else this.#pull()
   }
 
   readonly #onClose = () => {
