@@ -211,6 +211,34 @@ describe('ModelRegistry', () => {
     expect(engines).toEqual([])
   })
 
+  it('tells who waits too long for an unloading to come back, and loads for nobody who left', async () => {
+    const registry = new ModelRegistry()
+    const drained = Promise.withResolvers<void>()
+    const load = vi.fn(async () => ({ ...fakeEngine('m'), drain: () => drained.promise }))
+    await registry.add({ id: 'm' }, load)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const unloading = registry.unload('m')
+      await new Promise(setImmediate)
+      const late = expect(registry.submit(job('m'), signal)).rejects.toMatchObject({
+        kind: 'loading',
+        message: expect.stringContaining('being unloaded'),
+      })
+      await new Promise(setImmediate)
+      vi.advanceTimersByTime(20_000)
+      await late
+      const leaving = new AbortController()
+      const left = expect(registry.submit(job('m'), leaving.signal)).rejects.toThrow('left')
+      leaving.abort(new Error('left'))
+      drained.resolve()
+      await unloading
+      await left
+      expect(load).toHaveBeenCalledTimes(1)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('gives a model one age, however often it is loaded', async () => {
     const registry = new ModelRegistry()
     let created = 1

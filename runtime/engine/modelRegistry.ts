@@ -50,7 +50,7 @@ interface Entry {
   calls: Set<Promise<unknown>>
 }
 
-/** How long a job waits for its model to be loaded again before it is told to come back. */
+/** How long a job waits for its model to be unloaded, and to be loaded again, before it is told to come back. */
 const RELOAD_WAIT_MS = 20_000
 /** How long an unloading model's jobs may go on. */
 const UNLOAD_DRAIN_MS = 10 * 60_000
@@ -89,18 +89,18 @@ export class ModelRegistry implements AttendedEngine {
 
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     const whole = mediaParts(job).length > 0 ? await this.#withMedia(job, signal) : job
-    return this.#ask(job.model, engine => engine.submit(whole, signal))
+    return this.#ask(job.model, signal, engine => engine.submit(whole, signal))
   }
 
   /** Fetches remote media for a model that takes them. */
   async #withMedia(job: GenerateJob, signal: AbortSignal): Promise<GenerateJob> {
-    const [info] = await (await this.#engine(this.#entry(job.model))).models()
+    const [info] = await (await this.#engine(this.#entry(job.model), signal)).models()
     checkModalities(job, info?.inputModalities ?? [])
     return resolveMedia(job, this.#fetchMedia, signal)
   }
 
   async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
-    return this.#ask(job.model, engine => engine.embed(job, signal))
+    return this.#ask(job.model, signal, engine => engine.embed(job, signal))
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
@@ -117,11 +117,11 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   async tokenize(job: TokenizeJob, signal: AbortSignal): Promise<Tokenized> {
-    return this.#ask(job.model, engine => engine.tokenize(job, signal))
+    return this.#ask(job.model, signal, engine => engine.tokenize(job, signal))
   }
 
   async detokenize(job: DetokenizeJob, signal: AbortSignal): Promise<string> {
-    return this.#ask(job.model, engine => engine.detokenize(job, signal))
+    return this.#ask(job.model, signal, engine => engine.detokenize(job, signal))
   }
 
   async models(): Promise<ModelInfo[]> {
@@ -259,10 +259,14 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   /** Asks the engine of a model. What it refuses because it is being unloaded is asked again when it is back. */
-  async #ask<T>(name: string | undefined, ask: (engine: ManagedEngine) => Promise<T>): Promise<T> {
+  async #ask<T>(
+    name: string | undefined,
+    signal: AbortSignal,
+    ask: (engine: ManagedEngine) => Promise<T>,
+  ): Promise<T> {
     for (;;) {
       const entry = this.#entry(name)
-      const engine = await this.#engine(entry)
+      const engine = await this.#engine(entry, signal)
       const call = ask(engine)
       entry.calls.add(call)
       try {
@@ -277,8 +281,12 @@ export class ModelRegistry implements AttendedEngine {
   }
 
   /** The engine of a model; one that was unloaded is loaded again. */
-  async #engine(entry: Entry): Promise<ManagedEngine> {
-    if (entry.unloading !== undefined) await entry.unloading
+  async #engine(entry: Entry, signal: AbortSignal): Promise<ManagedEngine> {
+    if (entry.unloading !== undefined) {
+      await within(entry.unloading, RELOAD_WAIT_MS, () => stillUnloading(entry))
+      // Nobody loads a model for a client that has left.
+      signal.throwIfAborted()
+    }
     if (entry.engine !== undefined) return entry.engine
     if (entry.error !== undefined) throw loadFailure(entry, entry.error)
     // The first load is the start of the server, and nobody waits for that.
@@ -340,6 +348,13 @@ function stillLoading(entry: Entry): EngineError {
     kind: 'loading',
     message: `The model '${entry.id}' is still loading.`,
     retryAfterMs: remainingLoadMs(entry),
+  })
+}
+
+function stillUnloading({ id }: Entry): EngineError {
+  return new EngineError({
+    kind: 'loading',
+    message: `The model '${id}' is being unloaded, and comes back after its last answers.`,
   })
 }
 
