@@ -220,6 +220,11 @@ describe('LocalEngine', () => {
       { sampling: { logitBias: [[40, 1]] } },
       { kind: 'invalid', param: 'sampling.logitBias' },
     ],
+    [
+      'more breakers than are looked for',
+      { sampling: { dry: { multiplier: 1, sequenceBreakers: Array(101).fill('e') } } },
+      { kind: 'invalid', param: 'sampling.dry.sequenceBreakers' },
+    ],
     ['a temperature below 0', { sampling: { temperature: -1 } }, { param: 'sampling.temperature' }],
     ['a top_p of 0', { sampling: { topP: 0 } }, { param: 'sampling.topP' }],
     ['a token id beyond the vocabulary', { prompt: { kind: 'text', prompts: [[40]] } }, {}],

@@ -53,6 +53,8 @@ function validateTools(tools: ToolDefinition[]): void {
 /** Beyond these single precision would turn logits into infinities, and sampling them into nothing. */
 const maxFactor = 100
 const maxBias = 1e6
+/** Each is looked for in all the vocabulary, for up to 20 ms, while others wait for the text worker. */
+const maxBreakers = 100
 
 // Written as records so that the compiler asks for every field of the contract.
 const jobFields: Record<keyof GenerateJob, true> = {
@@ -195,6 +197,10 @@ function validateDry(dry: NonNullable<SamplingOptions['dry']>): void {
   const isList = Array.isArray(breakers) && breakers.every(b => typeof b === 'string' && b !== '')
   if (breakers !== undefined && !isList) {
     throw invalid('sampling.dry.sequenceBreakers', 'must be a list of non-empty strings')
+  }
+  if (isList && breakers.length > maxBreakers) {
+    const problem = `holds ${breakers.length} texts, at most ${maxBreakers} may be`
+    throw invalid('sampling.dry.sequenceBreakers', problem)
   }
 }
 

@@ -28,7 +28,8 @@ export function requestChars(request: TextRequest): number {
     case 'load':
     case 'tokenIds':
     case 'describedCalls':
-    case 'breakers':
       return 0
+    case 'breakers':
+      return request.texts.reduce((n, text) => n + text.length, 0)
   }
 }

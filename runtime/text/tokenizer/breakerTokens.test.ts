@@ -7,6 +7,14 @@ const builder = new TokenPiecesBuilder(words.length)
 for (const word of words) builder.addText(word, 0)
 const tokenizer = { pieces: builder.build('keep'), encode: () => Int32Array.of(0, 4) }
 
+test('a text is looked for once, and found in a token once', () => {
+  const numTokens = 2000
+  const long = new TokenPiecesBuilder(numTokens)
+  for (let id = 0; id < numTokens; id++) long.addText('e'.repeat(500), 0)
+  const many = { ...tokenizer, pieces: long.build('keep') }
+  expect(breakerTokens(many, Array(10_000).fill('e'))).toHaveLength(numTokens)
+})
+
 test.each([
   [['\n'], [1, 2]],
   [

@@ -11,16 +11,20 @@ export function breakerTokens(
   const { bytes, offsets, flags } = tokenizer.pieces
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found = new Set<number>()
-  for (const text of texts) {
+  for (const text of new Set(texts)) {
     const wanted = Buffer.from(text)
     let isHeld = false
     let id = 0
     // One search over the bytes of all tokens; matches that reach into the next token do not count.
-    for (let at = all.indexOf(wanted); at >= 0; at = all.indexOf(wanted, at + 1)) {
+    for (let at = all.indexOf(wanted); at >= 0; ) {
       while (id + 1 < flags.length && (offsets[id + 1] ?? 0) <= at) id++
-      if (at + wanted.length > (offsets[id + 1] ?? 0)) continue
-      found.add(id)
-      isHeld = true
+      const end = offsets[id + 1] ?? 0
+      const isInside = at + wanted.length <= end
+      if (isInside) {
+        found.add(id)
+        isHeld = true
+      }
+      at = all.indexOf(wanted, isInside ? end : at + 1)
     }
     const last = isHeld ? undefined : tokenizer.encode(text, { addSpecialTokens: false }).at(-1)
     if (last !== undefined) found.add(last)
