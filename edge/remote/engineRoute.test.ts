@@ -49,7 +49,12 @@ class Container {
   }
 }
 
-const answers = { models: [scriptedModel], machines: [{ cpu: 'one' }], cancelled: false }
+const answers = {
+  text: 'hi',
+  models: [scriptedModel],
+  machines: [{ cpu: 'one' }],
+  cancelled: false,
+}
 
 function cluster(numContainers: number) {
   const containers = Array.from({ length: numContainers }, (_, i) => new Container(`http://${i}`))
@@ -98,6 +103,35 @@ describe('a container that takes requests and says nothing', () => {
       ms: 0,
     })
     expect(container.asked).toEqual(['/engine/tokenize', '/engine/health'])
+  })
+
+  test('is found out while the first request waits', async () => {
+    const { containers, routed } = cluster(1)
+    const [container] = containers as [Container]
+    container.speaks = false
+    const first = ask(routed)
+    await pass(10_000)
+    const second = ask(routed)
+    await pass(2000)
+    expect(await second).toMatchObject({ answer: SILENCE, ms: 2000 })
+    expect(await ask(routed)).toMatchObject({ answer: SILENCE, ms: 0 })
+    await pass(48_000)
+    expect(await first).toMatchObject({ answer: SILENCE, ms: 60_000 })
+  })
+
+  test('and though no client waits for its patience to end', async () => {
+    const { containers, routed } = cluster(2)
+    const [container] = containers as [Container]
+    container.speaks = false
+    const waits: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const client = new AbortController()
+      const asking = timed(routed.detokenize({ model: 'm', tokens: [] }, client.signal))
+      await pass(4000)
+      client.abort()
+      waits.push((await asking).ms)
+    }
+    expect(waits).toEqual([4000, 4000, 4000, 0, 0])
   })
 
   test('is asked how it is by one request at a time', async () => {

@@ -14,7 +14,8 @@ const SLOW_MS = 2000
 
 /**
  * An engine that leaves a health check without an answer is silent when nothing else was heard of it for so long either:
- * one that has much to do answers late, and is not to be left alone for that.
+ * one that has much to do answers late, and is not to be left alone for that. A question that is not answered for so
+ * long is reason enough for a check; many clients do not wait for an engine's own patience to end.
  */
 const SILENT_MS = 10_000
 
@@ -46,6 +47,8 @@ export class EngineRoute {
   #isWell = true
   #askAgainAtMs = 0
   #heardAtMs = performance.now()
+  /** Since when an answer is waited for; undefined when none was since it was heard last. */
+  #askedAtMs: number | undefined
   #isSilent = false
   #failure: Error | undefined
   /** What the last health check found. */
@@ -75,7 +78,13 @@ export class EngineRoute {
 
   /** As far as is known; an engine that refused is worth another try after a while. */
   get isWell(): boolean {
-    return !this.#isSilent && (this.#isWell || this.#isDue)
+    return !this.isDoubtful && (this.#isWell || this.#isDue)
+  }
+
+  /** Silent, or perhaps about to be found so: to be asked when it is `awake`. */
+  get isDoubtful(): boolean {
+    if (this.#isSilent || this.#askedAtMs === undefined) return this.#isSilent
+    return performance.now() - this.#askedAtMs >= SILENT_MS
   }
 
   /** What a request for a silent engine is told; undefined for one that is heard of. */
@@ -101,6 +110,7 @@ export class EngineRoute {
    */
   async ask<T>(question: () => Promise<T>): Promise<T> {
     const sinceMs = performance.now()
+    this.#askedAtMs ??= sinceMs
     try {
       const answer = await question()
       this.#hear()
@@ -117,9 +127,9 @@ export class EngineRoute {
     return this.ask(() => question(this.engine))
   }
 
-  /** Has one request at a time find out whether a silent engine still is. @throws EngineError `silence` when it is */
+  /** Has one request at a time find out whether a doubtful engine is silent. @throws EngineError `silence` when it is */
   async awake(): Promise<void> {
-    if (this.#isSilent && this.#isDue) {
+    if (this.isDoubtful && this.#isDue) {
       // A time, which passes: in workerd the check may end with the request that makes it, and nobody else can wait for it.
       this.#askAgainAtMs = performance.now() + SILENT_REST_MS
       await this.check(SILENT_REST_MS)
@@ -162,6 +172,7 @@ export class EngineRoute {
 
   #hear(): void {
     this.#heardAtMs = performance.now()
+    this.#askedAtMs = undefined
     this.#isSilent = false
   }
 

@@ -215,11 +215,11 @@ async function firstOf<T>(
   throw betterOf(best, silenceOf(order)) ?? noEngine()
 }
 
-/** Those worth asking, those that are down last; silent ones only when they turn out not to be. */
+/** Those worth asking, those that are down last; doubtful ones only when they turn out not to be silent. */
 async function* inTurn(order: EngineRoute[]): AsyncGenerator<EngineRoute, void> {
-  const [heard, silent] = partition(order, ({ silence }) => silence === undefined)
+  const [doubtful, heard] = partition(order, ({ isDoubtful }) => isDoubtful)
   // Beside the others: nobody waits for them while another one answers.
-  const waking = silent.map(route =>
+  const waking = doubtful.map(route =>
     route.awake().then(
       () => route,
       () => undefined,

@@ -1,4 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { scriptedModel } from '../../edge/scripted/scriptedEngine.ts'
 import { bundleWorker } from '../../scripts/workerBundle.ts'
@@ -109,3 +110,20 @@ test.each<[string, (response: ServerResponse) => void]>([
   const fetch = await worker(await badContainer(generate))
   await expectUpstreamError(await fetch(chatStream.path, chatStream.init))
 })
+
+test('a container that says nothing is found out in ten seconds, and then left alone', async () => {
+  const asked: (string | undefined)[] = []
+  const port = await listening(createServer(({ url }) => asked.push(url)))
+  const fetch = await worker(port)
+  fetch('/v1/models').catch(() => {})
+  await expect.poll(() => asked).toEqual(['/engine/models'])
+  await sleep(10_100)
+  for (let i = 0; i < 3; i++) {
+    const response = await fetch('/v1/models')
+    expect([response.status, response.headers.get('retry-after')]).toEqual([
+      503,
+      expect.stringMatching(/^[1-5]$/),
+    ])
+  }
+  expect(asked).toEqual(['/engine/models', '/engine/health'])
+}, 30_000)
