@@ -18,21 +18,17 @@ import { checkModalities } from '../media/checkModalities.ts'
 import type { NativeModel } from '../native.ts'
 import type { KvBudget } from '../scheduler/kvBudget.ts'
 import { Scheduler, type SchedulerOptions } from '../scheduler/scheduler.ts'
-import type { Sequence } from '../scheduler/sequence.ts'
-import type { StepPlan } from '../scheduler/stepPlan.ts'
 import { choiceOptions, type ModelChoices } from './choiceOptions.ts'
 import { EngineService, type EngineStats } from './engineService.ts'
 import type { EngineText } from './engineText.ts'
 import { EventQueue } from './eventQueue.ts'
 import { Job } from './job.ts'
-import type { StepResult } from './launchStep.ts'
 import type { ManagedEngine } from './modelRegistry.ts'
 import { type HeldTo, OutputConstraints } from './output/outputConstraints.ts'
 import { checkTools, jobReading, type OutputReading } from './output/outputReading.ts'
 import { unscoredToken } from './output/tokenLogprob.ts'
 import { PromptEncoder } from './promptEncoder.ts'
-import { StalledReaders } from './stalledReaders.ts'
-import { StepLogprobs } from './stepLogprobs.ts'
+import { RunningJobs } from './runningJobs.ts'
 import { StepLoop } from './stepLoop.ts'
 import { validateJob } from './validateJob.ts'
 
@@ -79,10 +75,8 @@ export class LocalEngine implements ManagedEngine {
   readonly #constraints: OutputConstraints
   readonly #service: EngineService
   readonly #scheduler: Scheduler
-  readonly #jobs = new Set<Job>()
-  readonly #jobOf = new Map<Sequence, Job>()
+  readonly #jobs: RunningJobs
   readonly #steps: StepLoop
-  readonly #stalled: StalledReaders
   readonly #model: ModelChoices
   readonly #bytesOf = (id: number) => this.#text.tokenBytes(id)
   #idleTimer: NodeJS.Timeout | undefined
@@ -105,14 +99,17 @@ export class LocalEngine implements ManagedEngine {
       stopIds,
       jumpAhead,
     })
-    const { stallMs = defaultStallMs } = options
-    this.#stalled = new StalledReaders(stallMs, job => this.#giveUp(job, stallMs))
+    this.#jobs = new RunningJobs(this.#scheduler, this.#service, {
+      bytesOf: this.#bytesOf,
+      stallMs: options.stallMs ?? defaultStallMs,
+      onRoom: () => this.#kick(),
+    })
     this.#steps = new StepLoop(
       native,
       this.#scheduler,
       { vocabSize, depth },
       {
-        onResults: (...results) => this.#takeResults(...results),
+        onResults: (...results) => this.#jobs.takeResults(...results),
         onIdle: () => this.#notifyIdle(),
         onFailure: error => this.#fail(error),
       },
@@ -169,15 +166,7 @@ export class LocalEngine implements ManagedEngine {
   }
 
   async cancel(id: string, owner: string | undefined): Promise<boolean> {
-    const named = [...this.#jobs].filter(
-      ({ id: jobId, job }) => (jobId === id || job.requestId === id) && job.owner === owner,
-    )
-    for (const job of named) {
-      this.#endWithError(job, { kind: 'cancelled', message: 'The job was cancelled.' })
-    }
-    // Whoever waited for its place or pages may run now.
-    if (named.length > 0) this.#kick()
-    return named.length > 0
+    return this.#jobs.cancel(id, owner)
   }
 
   async embed(_job: EmbedJob): Promise<Embedded> {
@@ -221,7 +210,7 @@ export class LocalEngine implements ManagedEngine {
   async dispose(): Promise<void> {
     const error = this.#service.dispose()
     if (error === undefined) return
-    this.#stalled.close()
+    this.#jobs.close()
     clearTimeout(this.#idleTimer)
     this.#endAll(error)
     await Promise.all([this.#native.dispose(), this.#text.close(), this.#constraints.close()])
@@ -245,8 +234,10 @@ export class LocalEngine implements ManagedEngine {
 
   #accept(job: GenerateJob, prompts: Int32Array[], held: HeldTo, signal: AbortSignal): Accepted {
     const now = performance.now()
-    const abort = () => this.#abort(accepted)
-    const queue = new EventQueue(() => this.#resume(accepted), abort)
+    const queue = new EventQueue(
+      () => this.#jobs.resume(accepted),
+      () => this.#jobs.abort(accepted),
+    )
     const accepted = new Job(`gen-${randomUUID()}`, job, now, queue)
     const reading = jobReading(job, this.#options.reading)
     let cachedTokens = 0
@@ -267,7 +258,6 @@ export class LocalEngine implements ManagedEngine {
           ...(reading && { parser: reading.createParser(tail) }),
           endsAfterCall: job.prompt.kind === 'chat' && job.prompt.parallelToolCalls === false,
         })
-        this.#jobOf.set(sequence, accepted)
         if (j === 0) cachedTokens += this.#scheduler.probe(sequence)
         // Nothing predicts the first token, and a prompt of one token is scored in no step.
         if (j === 0 && job.promptLogprobs) {
@@ -276,9 +266,7 @@ export class LocalEngine implements ManagedEngine {
         if (p === 0 && j === 0) queuePosition = this.#scheduler.queuePosition(sequence)
       }
     }
-    this.#jobs.add(accepted)
-    signal.addEventListener('abort', abort, { once: true })
-    accepted.onEnd = () => signal.removeEventListener('abort', abort)
+    this.#jobs.add(accepted, signal)
     if (job.progress) accepted.pushProgress(queuePosition)
     this.#kick()
     return {
@@ -304,88 +292,8 @@ export class LocalEngine implements ManagedEngine {
     this.#steps.start()
   }
 
-  #takeResults(plan: StepPlan, result: StepResult, ms: number, now: number): void {
-    const logprobs = new StepLogprobs(plan, result, this.#bytesOf)
-    for (const [sequence, prompt] of logprobs.prompts()) {
-      this.#jobOf.get(sequence)?.pushPromptLogprobs(sequence, prompt)
-    }
-    this.#scheduler.apply(plan.id, result.sampled.tokens, ms, now, (sequence, token, row) => {
-      const job = this.#jobOf.get(sequence)
-      if (job === undefined) return
-      if (token < 0 && row >= 0) {
-        const message =
-          'The model gave no token that may be: its logits are not numbers, every token is banned, or the grammar can be read in too many ways.'
-        this.#endWithError(job, { kind: 'internal', message })
-        return
-      }
-      const logprob = token < 0 ? undefined : logprobs.ofDelivered(sequence, row)
-      const reason = job.takeToken(sequence, token, logprob, now)
-      if (reason === undefined) return
-      this.#service.completed(reason)
-      this.#scheduler.finish(sequence)
-    })
-    for (const job of this.#jobs) this.#afterStep(job, now)
-  }
-
-  /** Sends what the step made, and ends or pauses the job. */
-  #afterStep(job: Job, now: number): void {
-    if (job.isDone) {
-      this.#forget(job)
-      job.queue.close()
-      return
-    }
-    if (job.job.progress) {
-      const [first] = job.sequences
-      if (first !== undefined) job.pushProgress(this.#scheduler.queuePosition(first))
-    }
-    job.queue.flush()
-    if (job.queue.isFull && !this.#stalled.has(job)) {
-      for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, true)
-      this.#stalled.add(job, now)
-    }
-  }
-
-  #resume(job: Job): void {
-    if (!this.#stalled.delete(job)) return
-    for (const sequence of job.sequences) this.#scheduler.setPaused(sequence, false)
-    this.#kick()
-  }
-
-  #giveUp(job: Job, stallMs: number): void {
-    const message = `The reader took nothing for ${Math.round(stallMs / 1000)} s.`
-    this.#endWithError(job, { kind: 'timeout', message })
-    // Whoever waited for its place or pages may run now.
-    this.#kick()
-  }
-
-  #abort(job: Job): void {
-    if (!this.#jobs.has(job)) return
-    this.#service.completed('aborted', job.numUnfinished)
-    this.#forget(job)
-    job.queue.abandon()
-    // Whoever waited for its place or pages may run now.
-    this.#kick()
-  }
-
-  #endWithError(job: Job, error: EngineErrorData): void {
-    this.#service.completed('error', job.numUnfinished)
-    this.#forget(job)
-    job.pushError(error)
-    job.queue.close()
-  }
-
-  #forget(job: Job): void {
-    this.#jobs.delete(job)
-    this.#stalled.delete(job)
-    job.onEnd()
-    for (const sequence of job.sequences) {
-      this.#jobOf.delete(sequence)
-      this.#scheduler.finish(sequence)
-    }
-  }
-
   #endAll(error: EngineErrorData): void {
-    for (const job of this.#jobs) this.#endWithError(job, error)
+    this.#jobs.endAll(error)
     this.#notifyIdle()
   }
 
