@@ -29,7 +29,7 @@ function run(script: string, ...flags: string[]): Promise<Ending> {
   const started = performance.now()
   const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', setUp + script], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 20_000,
+    timeout: 50_000,
   })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -103,7 +103,7 @@ describe('a process that ends', () => {
   })
 })
 
-describe('a worker thread that ends', () => {
+describe('a worker thread that ends', { timeout: 60_000 }, () => {
   it('by terminate() during steps and loads, many times', async () => {
     const { code, signal, output } = await run(`
       for (let i = 0; i < 8; i++) {
@@ -135,9 +135,10 @@ describe('a worker thread that ends', () => {
         m.forward(slowBatch())
         parentPort.postMessage('running')
       `)}
+      const running = new Promise(resolve => worker.once('message', resolve))
       const m = await loadSlow()
       m.forward(slowBatch())
-      await new Promise(resolve => worker.once('message', resolve))
+      await running
       process.exit(7)
     `)
     expect(ending).toMatchObject({ code: 7, signal: null })
