@@ -1,7 +1,12 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Socket,
+} from 'node:net'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { connectUpstream } from './connectUpstream.ts'
@@ -96,3 +101,45 @@ test('streams that stay open leave room for others on further connections', asyn
   await close()
   server.close()
 })
+
+/** Passes connections on to `port`, until `lose` makes those that are open go dead: nothing arrives, nothing is closed. */
+async function losingRelay(port: number) {
+  const sockets: Socket[] = []
+  const relay = createTcpServer(near => {
+    const far = connectTcp(port, '127.0.0.1')
+    for (const socket of [near, far]) socket.on('error', () => {})
+    near.pipe(far).pipe(near)
+    sockets.push(near, far)
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  return {
+    url: `http://127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    lose() {
+      for (const socket of sockets) socket.unpipe().resume()
+    },
+    close() {
+      for (const socket of sockets) socket.destroy()
+      relay.close()
+    },
+  }
+}
+
+test('a connection that has gone dead is given up, and then there is a new one', async () => {
+  const server = createServer((_, response) => response.end('well'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const relay = await losingRelay((server.address() as AddressInfo).port)
+  const { fetch, close } = connectUpstream(relay.url)
+  const ask = async () => {
+    const request = { method: 'GET' as const, headers: {}, signal: AbortSignal.timeout(2000) }
+    return (await fetch(relay.url, request)).text()
+  }
+  expect(await ask()).toBe('well')
+  relay.lose()
+  await expect(ask()).rejects.toThrow()
+  await expect.poll(ask, { timeout: 60_000, interval: 1000 }).toBe('well')
+  await close()
+  relay.close()
+  server.close()
+}, 70_000)

@@ -1,13 +1,13 @@
 import { Client, Pool } from 'undici'
 import type { EngineFetch } from '../../edge/remote/engineFetch.ts'
+import { mendClientSessions } from './clientSessions.ts'
 import { copyUnreadChunks } from './copyUnreadChunks.ts'
 import { dispatchFetch } from './dispatchFetch.ts'
 import { finishSending } from './finishSending.ts'
-import { raiseSessionMemory } from './raiseSessionMemory.ts'
 
 finishSending()
 copyUnreadChunks()
-raiseSessionMemory()
+mendClientSessions()
 
 export interface UpstreamOptions {
   /** PEM of the authority that signed the container's certificate, where the system does not know it. */
@@ -40,7 +40,8 @@ export function connectUpstream(url: string, options: UpstreamOptions = {}): Ups
       useH2c: protocol === 'http:',
       maxConcurrentStreams: 1000,
       connectionWindowSize: 64 * 2 ** 20,
-      pingInterval: 10_000,
+      // `mendClientSessions` sends its own.
+      pingInterval: 0,
     },
   }
   const pool = new Pool(origin, {
