@@ -47,7 +47,7 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
   async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     this.#checkModel(job.model)
     const run = await this.#begin()
-    const begin = async () => this.#engine.submit(this.#stamped(job), signal)
+    const begin = () => this.#engine.submit(this.#stamped(job), signal)
     if (run === undefined) return begin()
     try {
       // A job that needs no reader does not end with its first.

@@ -16,13 +16,10 @@ import {
   unsupportedInChat,
 } from './unsupportedFields.ts'
 
-/** The body of POST /v1/chat/completions. */
-export const chatFields = z.object({
+const readFields = z.object({
   ...samplingFields,
   ...grammarFields,
   ...thinkingFields,
-  ...unsupportedChatFields,
-  ...ignoredChatFields,
   messages: messagesField,
   tools: toolsField,
   tool_choice: toolChoiceField,
@@ -36,7 +33,10 @@ export const chatFields = z.object({
   include_reasoning: optional(field.boolean()),
 })
 
-type ChatFields = z.infer<typeof chatFields>
+/** The body of POST /v1/chat/completions. */
+export const chatFields = readFields.extend({ ...unsupportedChatFields, ...ignoredChatFields })
+
+type ChatFields = z.infer<typeof readFields>
 
 /** How the calls of an answer are written. */
 export interface CallFormat {
@@ -74,7 +74,7 @@ export function chatRequest(
   models: ModelInfo[],
   { strictOpenai }: { strictOpenai: boolean },
 ): ChatRequest {
-  const request = parseFields(chatFields, body)
+  const request = parseFields(readFields, body)
   refuseUnsupported(unsupportedInChat, body)
   const model = resolveModel(models, request.model)
   const prompt = toPrompt(request)

@@ -82,16 +82,14 @@ function told<T>(promptField: PromptField, handler: () => Promise<T>): Promise<T
 }
 
 /** A language that does not compile is told with the field it comes from, which the job does not know. */
-async function start(
+function start(
   scope: RequestScope,
   job: GenerateJob,
   { grammarParam }: { grammarParam?: string },
 ): Promise<JobRun> {
-  try {
-    return await startJob(scope, job)
-  } catch (error) {
+  return startJob(scope, job).catch((error: unknown) => {
     throw grammarError(error, job, grammarParam) ?? error
-  }
+  })
 }
 
 /** The text of every prompt that is to be repeated; prompts of token ids have to be turned into text first. */

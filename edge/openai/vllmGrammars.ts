@@ -41,7 +41,7 @@ export function ofVllmFields(fields: VllmFields): OutputGrammar[] {
     throw unsupported(param, `'${param}' is not supported by this server.`)
   }
   return [
-    ...languages('structured_outputs.', structured_outputs ?? {}),
+    ...(structured_outputs ? languages('structured_outputs.', structured_outputs) : []),
     ...languages('guided_', {
       json: fields.guided_json,
       regex: fields.guided_regex,

@@ -64,12 +64,12 @@ export class RemoteEngine implements Engine {
     this.#base = options.url.replace(/\/+$/, '')
   }
 
-  async submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
+  submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
     const body = JSON.stringify(job)
     return this.#retrying(signal, () => this.#open(enginePaths.generate, 0, signal, body))
   }
 
-  async attach(
+  attach(
     jobId: string,
     after: number,
     owner: string | undefined,
@@ -227,21 +227,17 @@ export class RemoteEngine implements Engine {
     }
   }
 
-  async #request(path: string, signal: AbortSignal, body?: string): Promise<EngineResponse> {
+  #request(path: string, signal: AbortSignal, body?: string): Promise<EngineResponse> {
     const { fetch, secret } = this.#options
-    try {
-      return await fetch(`${this.#base}${path}`, {
-        method: body === undefined ? 'GET' : 'POST',
-        headers: {
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(secret !== undefined && { [SECRET_HEADER]: secret }),
-        },
-        ...(body !== undefined && { body }),
-        signal,
-      })
-    } catch (cause) {
-      throw new ConnectionError('The engine cannot be reached.', cause)
-    }
+    return fetch(`${this.#base}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(secret !== undefined && { [SECRET_HEADER]: secret }),
+      },
+      ...(body !== undefined && { body }),
+      signal,
+    }).catch(unreachable)
   }
 
   async #retrying<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
@@ -267,6 +263,10 @@ function startDeadline(controller: AbortController, timeoutMs: number) {
     controller.abort()
   }, timeoutMs)
   return deadline
+}
+
+function unreachable(cause: unknown): never {
+  throw new ConnectionError('The engine cannot be reached.', cause)
 }
 
 async function rejection(response: EngineResponse): Promise<EngineError> {
