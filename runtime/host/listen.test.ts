@@ -90,6 +90,12 @@ describe('one port', () => {
     expect([response.httpVersion, await text(response)]).toEqual(['1.1', '0 bytes'])
   })
 
+  test('HTTP/1.0, without a host, as load balancers ask for /health', async () => {
+    const { port } = await counting()
+    const { closed } = talk(port, 'GET /health HTTP/1.0\r\n\r\n')
+    expect(await closed).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n0 bytes$/s)
+  })
+
   test('an offer to upgrade is answered as HTTP/1.1, the body intact', async () => {
     const { port } = await counting()
     const body = 'x'.repeat(150_000)

@@ -41,15 +41,19 @@ export async function listen(
   const forgetRequest = () => {
     numRequests--
   }
-  const listener = getRequestListener((request, { incoming, outgoing }) => {
-    numRequests++
-    outgoing.on('close', forgetRequest)
-    const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
-    return fetch(request, {
-      ...(hasBody && { tooSlow: bodies.watch(incoming) }),
-      sendStream: (source, headers) => sendStream(outgoing, source, headers),
-    })
-  })
+  const listener = getRequestListener(
+    (request, { incoming, outgoing }) => {
+      numRequests++
+      outgoing.on('close', forgetRequest)
+      const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
+      return fetch(request, {
+        ...(hasBody && { tooSlow: bodies.watch(incoming) }),
+        sendStream: (source, headers) => sendStream(outgoing, source, headers),
+      })
+    },
+    // HTTP/1.0 need not name a host; load balancers that ask for /health with it do not.
+    { hostname: 'localhost' },
+  )
   const { server, release } = createServerOfBoth(listener, { callers, tls, patience })
   const sockets = new Set<Socket>()
   // Both are one for all, rather than closures that stay as long as what they are of.
