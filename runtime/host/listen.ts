@@ -2,6 +2,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import type { Connection } from '../../edge/deps.ts'
 import { type Callers, createServerOfBoth, type Tls } from './httpServers.ts'
+import { OpenAnswers } from './openAnswers.ts'
 import { sendStream } from './sendStream.ts'
 import { PATIENCE, type Patience, SlowBodies } from './slowBodies.ts'
 
@@ -37,14 +38,10 @@ export async function listen(
 ): Promise<Listener> {
   const { callers, tls, patience = PATIENCE } = address
   const bodies = new SlowBodies(patience)
-  let numRequests = 0
-  const forgetRequest = () => {
-    numRequests--
-  }
+  const answers = new OpenAnswers(patience)
   const listener = getRequestListener(
     (request, { incoming, outgoing }) => {
-      numRequests++
-      outgoing.on('close', forgetRequest)
+      answers.watch(outgoing)
       const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
       return fetch(request, {
         ...(hasBody && { tooSlow: bodies.watch(incoming) }),
@@ -56,7 +53,7 @@ export async function listen(
   )
   const { server, release } = createServerOfBoth(listener, { callers, tls, patience })
   const sockets = new Set<Socket>()
-  // Both are one for all, rather than closures that stay as long as what they are of.
+  // One for all, rather than closures that stay as long as what they are of.
   function forgetSocket(this: Socket) {
     sockets.delete(this)
   }
@@ -75,7 +72,7 @@ export async function listen(
       return sockets.size
     },
     get numRequests() {
-      return numRequests
+      return answers.size
     },
     close(deadlineMs) {
       return new Promise(resolve => {
@@ -85,6 +82,7 @@ export async function listen(
         server.close(() => {
           clearTimeout(deadline)
           bodies.close()
+          answers.close()
           resolve()
         })
         release()

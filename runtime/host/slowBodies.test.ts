@@ -27,7 +27,13 @@ async function patient() {
       host: '127.0.0.1',
       port: 0,
       callers: 'clients',
-      patience: { headersMs: 400, graceMs: 400, minBytesPerSecond: 100, idleMs: 300 },
+      patience: {
+        headersMs: 400,
+        graceMs: 400,
+        minBytesPerSecond: 100,
+        answerMs: 400,
+        idleMs: 300,
+      },
     },
   )
   open.push(listener)

@@ -10,6 +10,8 @@ export interface Patience {
   headersMs: number
   graceMs: number
   minBytesPerSecond: number
+  /** An answer that is written whole has so long to be taken. */
+  answerMs: number
   /** An HTTP/2 connection that nothing has happened on for so long is told to go, once its streams have ended. */
   idleMs: number
 }
@@ -18,6 +20,7 @@ export const PATIENCE: Patience = {
   headersMs: 20_000,
   graceMs: 20_000,
   minBytesPerSecond: 500,
+  answerMs: 600_000,
   idleMs: 60_000,
 }
 

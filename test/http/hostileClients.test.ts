@@ -51,7 +51,7 @@ async function start({
     host: '127.0.0.1',
     port: 0,
     callers,
-    patience: { headersMs: 400, graceMs: 400, minBytesPerSecond: 500, idleMs: 400 },
+    patience: { headersMs: 400, graceMs: 400, minBytesPerSecond: 500, answerMs: 400, idleMs: 400 },
   })
   cleanups.push(() => listener.close(0))
   expectNothingLeft('the server', async () => ({ ...counts(listener), jobs: engine.numActive }))
