@@ -6,7 +6,7 @@ export default defineConfig({
     // The addon owns threads and its tests measure the event loop: a process each, not a worker thread.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // A second, the default, is not long on a machine with other things to do.
     expect: { poll: { timeout: 20_000 } },

@@ -123,5 +123,5 @@ test('a container that drains is passed over by its edge', async () => {
   await held.text()
   expect((await one.ended).code).toBe(0)
   const detail = async () => (await fetch(`${edge.url}/ready`)).text()
-  await expect.poll(detail, { timeout: 5000 }).toMatch(/1 of 2/)
+  await expect.poll(detail).toMatch(/1 of 2/)
 })

@@ -146,7 +146,7 @@ describe.concurrent('edge and container', () => {
     })
     await two.end('SIGKILL')
     const status = async () => (await fetch(edge.origin + chatPath, chatRequest({}))).status
-    await expect.poll(status, { timeout: 5000 }).toBe(502)
+    await expect.poll(status).toBe(502)
     await edge.end('SIGTERM')
   })
 })
