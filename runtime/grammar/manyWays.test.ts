@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import type { Grammar } from '../../edge/engine.ts'
 import { TokenPiecesBuilder } from '../text/tokenizer/tokenPieces.ts'
 import { compileAutomaton } from './automaton.ts'
@@ -44,14 +44,14 @@ describe('thousands of alternatives', () => {
   })
 })
 
-describe('a text that can be read in thousands of ways', () => {
+describe('a text that can be read in hundreds of ways', () => {
   it('has masks of tokens that it can go on with', () => {
-    const rules = 'root ::= "x" r "y"\nr ::= "a"* "c"? "a"{2500} "z"'
+    const rules = 'root ::= "x" r "y"\nr ::= "a"* "c"? "a"{800} "z"'
     const { graph, masks } = compile({ type: 'gbnf', grammar: rules })
     const follow = (from: MatchState, bytes: Uint8Array) =>
       bytes.reduce<MatchState | null>((state, byte) => state && graph.step(state, byte), from)
     let state = follow(graph.start, tokenBytes('x'.charCodeAt(0)))
-    for (let length = 1; length <= 2020 && state !== null; length++) {
+    for (let length = 1; length <= 520 && state !== null; length++) {
       const here = follow(state, tokenBytes('a'.charCodeAt(0)))
       state = here
       if (here === null || length % 20 > 0) continue
@@ -64,4 +64,14 @@ describe('a text that can be read in thousands of ways', () => {
     }
     expect(state).not.toBeNull()
   })
+})
+
+test('a long text does not stay in memory, state by state', () => {
+  const { graph } = compile({ type: 'regex', pattern: '[ab]{20000}' })
+  let state: MatchState | null = graph.start
+  for (let length = 0; length < 15_000; length++) state = state && graph.step(state, 97)
+  expect(state).not.toBeNull()
+  const reachable = new Set([graph.start])
+  for (const { next } of reachable) for (const to of next) if (to) reachable.add(to)
+  expect(reachable.size).toBeLessThan(5000)
 })

@@ -27,9 +27,10 @@ export interface MatchState {
 }
 
 /** Ways kept of a very ambiguous text; those nearest to an end. Fewer ways only make the language smaller. */
-const maxWays = 2000
-/** States remembered before starting afresh; some kilobytes each. */
+const maxWays = 500
+/** States remembered before starting afresh, some kilobytes each, and their ways, fifty bytes each. */
 const maxRemembered = 4096
+const maxRememberedWays = 2 ** 18
 
 let numStacks = 0
 
@@ -44,6 +45,7 @@ export class MatchGraph {
   readonly openBottom = bottom()
   readonly #bottom = bottom()
   #known = new Map<string, MatchState>()
+  #numWays = 0
 
   constructor(automaton: Automaton) {
     this.automaton = automaton
@@ -163,14 +165,19 @@ export class MatchGraph {
       next: [],
       tokens: this.#tokenSteps(ways),
     }
-    if (this.#known.size >= maxRemembered) this.#forget()
+    const isFull = this.#known.size >= maxRemembered || this.#numWays >= maxRememberedWays
+    if (isFull) this.#forget()
     this.#known.set(key, made)
+    this.#numWays += ways.length
     return made
   }
 
   /** Starts afresh, stacks included: a text of endless depth would otherwise leave one for each level. */
   #forget(): void {
+    // By the steps from the start, every state of every text would stay reachable.
+    for (const { next } of [this.start, ...this.#known.values()]) next.length = 0
     this.#known.clear()
+    this.#numWays = 0
     this.#bottom.children.clear()
     this.openBottom.children.clear()
   }
