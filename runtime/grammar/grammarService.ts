@@ -117,7 +117,13 @@ export class GrammarService {
       this.#worker?.unref()
       return
     }
-    this.#worker ??= this.#start()
+    try {
+      this.#worker ??= this.#start()
+    } catch (error) {
+      // There are no more threads.
+      this.#fail(error)
+      return
+    }
     this.#worker.ref()
     this.#worker.postMessage({ id: call.id, request: call.request })
     const worker = this.#worker

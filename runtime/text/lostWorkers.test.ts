@@ -3,21 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { threads } from '../../test/support/scarceThreads.ts'
 import { TextService } from './textService.ts'
 
-/** Whether the system has threads left for a new worker. */
-const threads = vi.hoisted(() => ({ areLeft: true }))
-
-vi.mock('node:worker_threads', async original => {
-  const actual = await original<typeof import('node:worker_threads')>()
-  class ScarceWorker extends actual.Worker {
-    constructor(...args: ConstructorParameters<typeof Worker>) {
-      if (!threads.areLeft) throw new Error('ERR_WORKER_INIT_FAILED: EAGAIN')
-      super(...args)
-    }
-  }
-  return { ...actual, Worker: ScarceWorker }
-})
+vi.mock('node:worker_threads', async original =>
+  (await import('../../test/support/scarceThreads.ts')).scarceThreads(original),
+)
 
 const llama = join(import.meta.dirname, '../../test/goldens/llama')
 const long = 'a '.repeat(150_000)
