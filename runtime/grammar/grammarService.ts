@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
+import { EngineError } from '../../edge/engine.ts'
 import { pieceBytes, type TokenPieces } from '../text/tokenizer/tokenPieces.ts'
 import type { TokenLimits } from './automaton.ts'
 import { GrammarError } from './expr.ts'
@@ -72,7 +73,7 @@ export class GrammarService {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#giveUp(new Error('the grammar worker was closed'))
+    this.#giveUp(unloaded())
   }
 
   async #compile(output: OutputRequest): Promise<CompiledGrammar> {
@@ -104,7 +105,7 @@ export class GrammarService {
 
   #call<R extends GrammarRequest>(request: R): Promise<GrammarResults[R['op']]> {
     return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(new Error('the grammar worker was closed'))
+      if (this.#isClosed) return reject(unloaded())
       this.#calls.push({ id: this.#nextId++, request, resolve, reject })
       if (this.#calls.length === 1) this.#post()
     })
@@ -187,4 +188,9 @@ export class GrammarService {
     this.#fail(error)
     for (const call of calls) call.reject(error)
   }
+}
+
+/** What those are told whose grammar is under way when the model goes. */
+function unloaded(): EngineError {
+  return new EngineError({ kind: 'unavailable', message: 'The model was unloaded.' })
 }

@@ -7,7 +7,7 @@ vi.mock('node:worker_threads', async original =>
   (await import('../../test/support/scarceThreads.ts')).scarceThreads(original),
 )
 
-test('without a thread grammars are refused, and compiled when there is one again', async () => {
+test('grammars are refused without a thread, compiled when there is one again, and not once it is closed', async () => {
   const builder = new TokenPiecesBuilder(256)
   for (let byte = 0; byte < 256; byte++) builder.addByte(byte, 0)
   const service = new GrammarService(builder.build('keep'), 256)
@@ -17,5 +17,8 @@ test('without a thread grammars are refused, and compiled when there is one agai
   await expect(compile('a')).rejects.toThrow('EAGAIN')
   threads.areLeft = true
   await compile('a')
+  const unloaded = expect(compile('b')).rejects.toMatchObject({ kind: 'unavailable' })
   await service.close()
+  await unloaded
+  await expect(compile('c')).rejects.toMatchObject({ kind: 'unavailable' })
 })

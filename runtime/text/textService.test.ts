@@ -280,10 +280,12 @@ describe('TextService', () => {
   test('a closed service rejects instead of hanging', async () => {
     const closed = await TextService.load({ source: llama })
     const pending = closed.encode('a '.repeat(100_000), { addSpecialTokens: false })
-    const outcome = expect(pending).rejects.toThrow('the text worker was closed')
+    const unloaded = { kind: 'unavailable', message: 'The model was unloaded.' }
+    const outcome = expect(pending).rejects.toMatchObject(unloaded)
     await closed.close()
     await outcome
-    await expect(closed.render({ kind: 'chat', messages: [] })).rejects.toThrow('was closed')
+    const chat = { kind: 'chat' as const, messages: [] }
+    await expect(closed.render(chat)).rejects.toMatchObject(unloaded)
   })
 
   test('loads GGUF files', async () => {

@@ -103,7 +103,7 @@ export class WorkerCalls {
   }
 
   async close(): Promise<void> {
-    this.#fail(new Error('the text worker was closed'))
+    this.#fail(new EngineError({ kind: 'unavailable', message: 'The model was unloaded.' }))
     await this.#worker.terminate()
   }
 
