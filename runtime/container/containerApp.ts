@@ -87,9 +87,10 @@ export function createContainerApp(
   router.get(enginePaths.models, async () => Response.json({ models: await engine.models() }))
   router.post(enginePaths.generate, async (request, connection: Connection) => {
     const job = (await readJob(request, maxBodyBytes, connection)) as unknown as GenerateJob
-    return eventsResponse(signal => engine.submit(job, signal), request.signal, options.keepAliveMs)
+    const begin = (signal: AbortSignal) => engine.submit(job, signal)
+    return eventsResponse(begin, request.signal, connection, options.keepAliveMs)
   })
-  router.get(`${enginePaths.jobs}/:id`, request => {
+  router.get(`${enginePaths.jobs}/:id`, (request, connection: Connection) => {
     const { params, query, signal } = request
     const after = Number(query.after ?? -1)
     if (!Number.isSafeInteger(after) || after < -1) {
@@ -99,6 +100,7 @@ export function createContainerApp(
     return eventsResponse(
       reading => engine.attach(decodedId(params.id), after, owner, reading),
       signal,
+      connection,
       options.keepAliveMs,
     )
   })

@@ -1,6 +1,9 @@
+import type { Connection } from '../../edge/deps.ts'
 import type { Accepted, GenerateEvent } from '../../edge/engine.ts'
 import { encodeText } from '../../edge/http/encodeText.ts'
+import { streamAnswer } from '../../edge/http/streamAnswer.ts'
 import { ENGINE_KEEP_ALIVE_MS, NDJSON_TYPE } from '../../edge/remote/engineWire.ts'
+import type { StreamSink, StreamSource } from '../../edge/streamSource.ts'
 
 const KEEP_ALIVE = new TextEncoder().encode('\n')
 
@@ -12,6 +15,7 @@ const KEEP_ALIVE = new TextEncoder().encode('\n')
 export async function eventsResponse(
   begin: (signal: AbortSignal) => Promise<Accepted>,
   signal: AbortSignal,
+  connection: Connection,
   keepAliveMs = ENGINE_KEEP_ALIVE_MS,
 ): Promise<Response> {
   const controller = new AbortController()
@@ -34,60 +38,54 @@ export async function eventsResponse(
   })
   const { events, ...head } = accepted
   const iterator = events[Symbol.asyncIterator]()
-  let begun = false
+  let sink: StreamSink | undefined
   let isReaderWaiting = false
   let lastWriteMs = performance.now()
 
   /** Rather than a timer per event: one that looks back when it fires and sleeps for what is left. */
-  const keepAlive = (stream: ReadableStreamDefaultController<Uint8Array>) => {
+  const keepAlive = () => {
     const idleMs = performance.now() - lastWriteMs
     const due = idleMs >= keepAliveMs
     if (due) {
       // A reader that lags has data to read, which is sign of life enough.
-      if (isReaderWaiting) stream.enqueue(KEEP_ALIVE)
+      if (isReaderWaiting) sink?.enqueue(KEEP_ALIVE)
       lastWriteMs = performance.now()
     }
-    timer = setTimeout(keepAlive, keepAliveMs - (due ? 0 : idleMs), stream)
+    timer = setTimeout(keepAlive, keepAliveMs - (due ? 0 : idleMs))
   }
 
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(stream) {
-        if (!begun) {
-          begun = true
-          stream.enqueue(encodeText(`${JSON.stringify(head)}\n`))
-          timer = setTimeout(keepAlive, keepAliveMs, stream)
-          return
-        }
-        isReaderWaiting = true
-        const { done, value } = await iterator.next().catch((error: unknown) => {
-          // Whatever broke after the caller left is a consequence of that.
-          if (ended) return { done: true as const, value: undefined }
-          end()
-          throw error
-        })
-        if (ended) return
-        if (done) {
-          end()
-          stream.close()
-          return
-        }
-        isReaderWaiting = false
-        stream.enqueue(encodeText(encodeEvents(value)))
-        lastWriteMs = performance.now()
-      },
-      cancel() {
-        abort()
-        // Settles a generator that is parked between two steps.
-        iterator.return?.().catch(() => {})
-      },
+  const source: StreamSource = {
+    start(stream) {
+      sink = stream
+      stream.enqueue(encodeText(`${JSON.stringify(head)}\n`))
+      timer = setTimeout(keepAlive, keepAliveMs)
     },
-    // Nothing is made ahead of the reader: what waits for one that has stopped reading is memory.
-    { highWaterMark: 0 },
-  )
-  return new Response(body, {
-    headers: { 'content-type': NDJSON_TYPE, 'cache-control': 'no-store' },
-  })
+    async pull() {
+      isReaderWaiting = true
+      const { done, value } = await iterator.next().catch((error: unknown) => {
+        // Whatever broke after the caller left is a consequence of that.
+        if (ended) return { done: true as const, value: undefined }
+        end()
+        throw error
+      })
+      if (ended) return
+      if (done) {
+        end()
+        sink?.close()
+        return
+      }
+      isReaderWaiting = false
+      sink?.enqueue(encodeText(encodeEvents(value)))
+      lastWriteMs = performance.now()
+    },
+    cancel() {
+      if (!ended) abort()
+      // Settles a generator that is parked between two steps.
+      iterator.return?.().catch(() => {})
+    },
+  }
+  const headers = { 'content-type': NDJSON_TYPE, 'cache-control': 'no-store' }
+  return streamAnswer(source, headers, connection)
 }
 
 function encodeEvents(events: GenerateEvent[]): string {
