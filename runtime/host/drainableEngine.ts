@@ -17,7 +17,7 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
   #onIdle = () => {}
 
   override submit(job: GenerateJob, signal: AbortSignal): Promise<Accepted> {
-    return this.#run(signal, 0, running => this.inner.submit(job, running))
+    return this.#run(signal, 0, () => this.inner.submit(job, signal))
   }
 
   attach(
@@ -26,7 +26,7 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
     owner: string | undefined,
     signal: AbortSignal,
   ): Promise<Accepted> {
-    return this.#run(signal, after + 1, reading => this.inner.attach(jobId, after, owner, reading))
+    return this.#run(signal, after + 1, () => this.inner.attach(jobId, after, owner, signal))
   }
 
   override async embed(job: EmbedJob, signal: AbortSignal): Promise<Embedded> {
@@ -62,13 +62,13 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
   async #run(
     signal: AbortSignal,
     firstSeq: number,
-    begin: (signal: AbortSignal) => Promise<Accepted>,
+    begin: () => Promise<Accepted>,
   ): Promise<Accepted> {
     this.#checkOpen()
     const run = new Run(signal, firstSeq, this.#onRunEnd)
     this.#running.add(run)
     try {
-      const accepted = await begin(run.signal)
+      const accepted = await begin()
       run.read(accepted.events)
       return { ...accepted, events: run }
     } catch (error) {
@@ -91,11 +91,11 @@ const shutDown = { kind: 'draining' as const, message: 'The server shut down bef
  */
 class Run implements AsyncIterableIterator<GenerateEvent[]> {
   readonly #client: AbortSignal
-  readonly #controller = new AbortController()
   readonly #onEnd: (run: Run) => void
   #iterator: AsyncIterator<GenerateEvent[]> | undefined
   #seq: number
   #hasEnded = false
+  #isShutDown = false
   #isTold = false
 
   /**
@@ -107,27 +107,19 @@ class Run implements AsyncIterableIterator<GenerateEvent[]> {
     this.#client = client
     this.#seq = seq
     this.#onEnd = onEnd
-    if (client.aborted) this.#controller.abort(client.reason)
-    else client.addEventListener('abort', this)
-  }
-
-  /** For the job. */
-  get signal(): AbortSignal {
-    return this.#controller.signal
+    client.addEventListener('abort', this)
   }
 
   /** Called when the client leaves. Not left to the events alone: nobody may ever ask for the first one. */
   handleEvent(): void {
-    this.#abort(this.#client.reason)
-  }
-
-  shutDown(): void {
-    this.#abort(shutDown)
-  }
-
-  #abort(reason: unknown): void {
-    this.#controller.abort(reason)
     this.end()
+  }
+
+  /** Leaves the job, which ends with its reader; one that is not accepted yet when it is. */
+  shutDown(): void {
+    this.#isShutDown = true
+    this.end()
+    this.#iterator?.return?.().catch(() => {})
   }
 
   end(): void {
@@ -139,6 +131,7 @@ class Run implements AsyncIterableIterator<GenerateEvent[]> {
 
   read(events: AsyncIterable<GenerateEvent[]>): void {
     this.#iterator = events[Symbol.asyncIterator]()
+    if (this.#isShutDown) this.shutDown()
   }
 
   [Symbol.asyncIterator](): this {
@@ -163,14 +156,14 @@ class Run implements AsyncIterableIterator<GenerateEvent[]> {
       return result
     }
     this.end()
-    if (this.signal.reason !== shutDown || this.#isTold) return result
+    if (!this.#isShutDown || this.#isTold) return result
     this.#isTold = true
     return { done: false, value: [{ v: 1, seq: this.#seq, kind: 'error', error: shutDown }] }
   }
 
   readonly #fail = (error: unknown) => {
     this.end()
-    if (!this.signal.aborted) throw error
+    if (!this.#client.aborted && !this.#isShutDown) throw error
     return this.#pass({ done: true, value: undefined })
   }
 }
