@@ -13,7 +13,7 @@ import type {
   TokenizeJob,
 } from '../engine.ts'
 import { ApiError } from '../errors.ts'
-import { trackRun } from '../trackedRun.ts'
+import { TrackedRun } from '../trackedRun.ts'
 import type { Client } from './client.ts'
 import type { MeteredRun } from './meteredRun.ts'
 
@@ -51,7 +51,8 @@ export class ClientEngine implements Omit<Engine, 'attach' | 'cancel'> {
     if (run === undefined) return begin()
     try {
       // A job that needs no reader does not end with its first.
-      const accepted = await (job.detach ? begin() : trackRun(begin(), signal, () => run.end()))
+      const tracked = job.detach ? undefined : new TrackedRun(signal, () => run.end())
+      const accepted = await (tracked?.follow(begin()) ?? begin())
       run.accept(accepted, job.detach === true)
       return { ...accepted, events: run.read(accepted.events) }
     } catch (error) {

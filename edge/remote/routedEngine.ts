@@ -14,7 +14,7 @@ import {
   type Tokenized,
   type TokenizeJob,
 } from '../engine.ts'
-import { trackRun } from '../trackedRun.ts'
+import { TrackedRun } from '../trackedRun.ts'
 import { affinityKey, rendezvousOrder } from './affinity.ts'
 import { EngineRoute, type EngineState, REST_MS } from './engineRoute.ts'
 
@@ -246,9 +246,10 @@ function counted(
   beginning: Promise<Accepted>,
 ): Promise<Accepted> {
   route.numRunning++
-  return trackRun(beginning, signal, () => {
+  const run = new TrackedRun(signal, () => {
     route.numRunning--
   })
+  return run.follow(beginning)
 }
 
 function noEngine(): EngineError {

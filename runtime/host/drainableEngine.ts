@@ -8,6 +8,7 @@ import {
   type GenerateEvent,
   type GenerateJob,
 } from '../../edge/engine.ts'
+import { TrackedRun } from '../../edge/trackedRun.ts'
 import { ForwardingEngine } from '../engine/forwardingEngine.ts'
 
 /** An engine in front of another that can be taken out of service: new jobs are refused, running ones finish. */
@@ -65,105 +66,59 @@ export class DrainableEngine extends ForwardingEngine<Engine> implements Engine 
     begin: () => Promise<Accepted>,
   ): Promise<Accepted> {
     this.#checkOpen()
-    const run = new Run(signal, firstSeq, this.#onRunEnd)
+    const run = new Run(signal, firstSeq, () => {
+      this.#running.delete(run)
+      if (this.#running.size === 0) this.#onIdle()
+    })
     this.#running.add(run)
-    try {
-      const accepted = await begin()
-      run.read(accepted.events)
-      return { ...accepted, events: run }
-    } catch (error) {
-      run.end()
-      throw error
-    }
-  }
-
-  readonly #onRunEnd = (run: Run) => {
-    this.#running.delete(run)
-    if (this.#running.size === 0) this.#onIdle()
+    return run.follow(begin())
   }
 }
 
 const shutDown = { kind: 'draining' as const, message: 'The server shut down before the end.' }
 
-/**
- * A job and its events, with an error in place of the end when the deadline has passed. One object and the listener of the
- * client's signal too: thousands may be there at a time.
- */
-class Run implements AsyncIterableIterator<GenerateEvent[]> {
-  readonly #client: AbortSignal
-  readonly #onEnd: (run: Run) => void
-  #iterator: AsyncIterator<GenerateEvent[]> | undefined
+/** A job and its events, with an error in place of the end when the deadline has passed. */
+class Run extends TrackedRun {
   #seq: number
-  #hasEnded = false
   #isShutDown = false
   #isTold = false
 
-  /**
-   * @param client ends the job
-   * @param seq number of the first event
-   * @param onEnd called once: when the events have ended, when the job was aborted, or when it was not accepted
-   */
-  constructor(client: AbortSignal, seq: number, onEnd: (run: Run) => void) {
-    this.#client = client
+  /** @param seq number of the first event */
+  constructor(client: AbortSignal, seq: number, onEnd: () => void) {
+    super(client, onEnd)
     this.#seq = seq
-    this.#onEnd = onEnd
-    client.addEventListener('abort', this)
-  }
-
-  /** Called when the client leaves. Not left to the events alone: nobody may ever ask for the first one. */
-  handleEvent(): void {
-    this.end()
   }
 
   /** Leaves the job, which ends with its reader; one that is not accepted yet when it is. */
   shutDown(): void {
     this.#isShutDown = true
     this.end()
-    this.#iterator?.return?.().catch(() => {})
+    this.iterator?.return?.().catch(() => {})
   }
 
-  end(): void {
-    if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.#client.removeEventListener('abort', this)
-    this.#onEnd(this)
+  override return(): Promise<IteratorResult<GenerateEvent[]>> {
+    this.#isTold = true
+    return super.return()
   }
 
-  read(events: AsyncIterable<GenerateEvent[]>): void {
-    this.#iterator = events[Symbol.asyncIterator]()
+  protected override read(events: AsyncIterable<GenerateEvent[]>): void {
+    super.read(events)
     if (this.#isShutDown) this.shutDown()
   }
 
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  next(): Promise<IteratorResult<GenerateEvent[]>> {
-    if (this.#iterator === undefined) throw new Error('the job has not been accepted')
-    return this.#iterator.next().then(this.#pass, this.#fail)
-  }
-
-  async return(): Promise<IteratorResult<GenerateEvent[]>> {
-    this.#isTold = true
-    this.end()
-    await this.#iterator?.return?.()
-    return { done: true, value: undefined }
-  }
-
-  readonly #pass = (result: IteratorResult<GenerateEvent[]>): IteratorResult<GenerateEvent[]> => {
-    if (!result.done) {
-      this.#seq += result.value.length
-      return result
+  protected override pass(result: IteratorResult<GenerateEvent[]>) {
+    if (!result.done) this.#seq += result.value.length
+    else if (this.#isShutDown && !this.#isTold) {
+      this.#isTold = true
+      const event = { v: 1 as const, seq: this.#seq, kind: 'error' as const, error: shutDown }
+      return { done: false as const, value: [event] }
     }
-    this.end()
-    if (!this.#isShutDown || this.#isTold) return result
-    this.#isTold = true
-    return { done: false, value: [{ v: 1, seq: this.#seq, kind: 'error', error: shutDown }] }
+    return super.pass(result)
   }
 
-  readonly #fail = (error: unknown) => {
+  protected override fail(error: unknown): IteratorResult<GenerateEvent[]> {
+    if (!this.signal.aborted && !this.#isShutDown) return super.fail(error)
     this.end()
-    if (!this.#client.aborted && !this.#isShutDown) throw error
-    return this.#pass({ done: true, value: undefined })
+    return this.pass({ done: true, value: undefined })
   }
 }
