@@ -62,7 +62,7 @@ test.each(['edge', 'serve'])(
   },
 )
 
-test('a write for each event costs less than half more than node:http does', attempts, async () => {
+test('a write for each event costs less than 1.4 times what node:http does', attempts, async () => {
   const servers = [await ServerProcess.start('bare'), await ServerProcess.start('serve')]
   const rounds: number[][] = servers.map(() => [])
   // Most of it is the kernel's, and whatever else runs takes its caches away: in turns.
@@ -77,12 +77,11 @@ test('a write for each event costs less than half more than node:http does', att
   for (const server of servers) await server.stop()
   const [bareMs = 0, appMs = 0] = rounds.map(median)
   console.log(`${bareMs.toFixed(2)} ms for 1,000 events, with the app ${appMs.toFixed(2)}`)
-  expect(appMs).toBeLessThan(1.5 * bareMs)
+  expect(appMs).toBeLessThan(1.4 * bareMs)
 })
 
-// The bar of 40 kB is held by what the process keeps. Resident memory is more, and why is in bench/RESULTS.md; this keeps it
-// from getting worse.
-test('2,000 streams at once all end, and grow the edge by less than 100 kB each', {
+// The bar is 40 kB. A busy machine has more requests wait at a time, and with them more garbage: bench/RESULTS.md.
+test('2,000 streams at once all end, and grow the edge by less than 60 kB each', {
   ...attempts,
 }, async () => {
   const { rssBytes } = await edge.usage()
@@ -91,21 +90,21 @@ test('2,000 streams at once all end, and grow the edge by less than 100 kB each'
   for (const client of clients) client.close()
   const perStream = (peak - rssBytes) / clients.length
   console.log(`${(perStream / 1000).toFixed(1)} kB a stream at the peak`)
-  expect(perStream).toBeLessThan(100_000)
+  expect(perStream).toBeLessThan(60_000)
 })
 
-test('each of 2,000 running streams keeps less than 40 kB', attempts, async () => {
+test('each of 2,000 running streams keeps less than 25 kB', attempts, async () => {
   const perStream = await heldByStreams(edge, 2000)
   console.log(`${(perStream / 1000).toFixed(1)} kB kept for a stream`)
   // Less than a socket takes: something else was measured.
   expect(perStream).toBeGreaterThan(5000)
-  expect(perStream).toBeLessThan(40_000)
+  expect(perStream).toBeLessThan(25_000)
 })
 
 test('nothing of a long prompt is kept while its answer runs', attempts, async () => {
   const perStream = await heldByStreams(edge, 200, 200_000)
   console.log(`${(perStream / 1000).toFixed(1)} kB kept for a stream after 200 kB`)
-  expect(perStream).toBeLessThan(40_000)
+  expect(perStream).toBeLessThan(30_000)
 })
 
 test('a client that stalls costs at most 256 kB, and nobody waits for it', attempts, async () => {
