@@ -1,4 +1,4 @@
-/** Aborts when another signal does, too, for as long as it follows it. An `AbortSignal.any` would stay with both for good. */
+/** Aborts when another signal does, too. Unlike an `AbortSignal.any` it can be let go of: the other lives longer, perhaps. */
 export class FollowingController extends AbortController {
   readonly #leader: AbortSignal | undefined
 

@@ -16,6 +16,7 @@ import {
   unsupportedInChat,
 } from './unsupportedFields.ts'
 
+/** Those that make the job. The others need no parsing: they are refused by name, or of no consequence. */
 const readFields = z.object({
   ...samplingFields,
   ...grammarFields,

@@ -7,7 +7,7 @@ import type { StreamUsage } from './samplingFields.ts'
 export const DONE = 'data: [DONE]\n\n'
 
 export type ChoiceEvent = GenerateEvent & { index: number }
-export type ProgressEvent = Extract<GenerateEvent, { kind: 'progress' }>
+type ProgressEvent = Extract<GenerateEvent, { kind: 'progress' }>
 
 /** What the streams of both kinds of completions share: chunks that begin alike, and `[DONE]` at the end in any case. */
 export abstract class ChunkEncoder extends EventEncoder {
