@@ -92,5 +92,5 @@ function stable(text: string): string {
       if (!ids.includes(id)) ids.push(id)
       return `${prefix}${ids.indexOf(id)}`
     })
-    .replace(/("[a-z_]+_(?:sec|ms)":)[\d.]+/g, '$10')
+    .replace(/("[a-z_]+_(?:sec|ms)":)[\d.e+-]+/g, '$10')
 }
