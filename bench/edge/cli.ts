@@ -118,7 +118,7 @@ async function benchThroughput(): Promise<void> {
   await stopHop(hop)
 }
 
-/** Growth of a server's resident memory at the peak of 2,000 streams, for each, once it has served some others. */
+/** Growth of a server's resident memory at the peak of 2,000 streams, for each, once it has served 64 others. */
 async function peakGrowth(server: ServerProcess): Promise<number> {
   const warm = await connectClients(server, 64)
   await throughput(server, warm, { steps: 1000 })
@@ -147,8 +147,14 @@ async function benchMemory(): Promise<void> {
   )
   await relay.stop()
   await inProcess.stop()
+  const fresh = await startHop(false)
+  console.log(`| the same: a fresh edge | ${kb(await peakGrowth(fresh.edge))} |`)
+  await stopHop(fresh)
   const many = await startHop(false)
-  console.log(`| the same: edge | ${kb(await peakGrowth(many.edge))} |`)
+  await latencies([many.edge], 200)
+  console.log(
+    `| the same: an edge that has answered 1,200 requests | ${kb(await peakGrowth(many.edge))} |`,
+  )
   const held = await heldByStreams(many.edge, 2000)
   await stopHop(many)
   console.log(`| the same, kept without garbage: heap and array buffers | ${kb(held)} |`)

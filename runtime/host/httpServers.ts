@@ -74,6 +74,8 @@ export function createServerOfBoth(
   // Node's own limit on whole requests is off: it is one for all sizes, and `SlowBodies` knows better. What Node answers to
   // headers that are too slow has no CORS headers, and needs none: browsers send headers at once.
   const http1Options = {
+    // Of what a connection may have waiting for its client before a stream pauses: Node's own is 64 kB.
+    highWaterMark: 16 * 1024,
     headersTimeout: patience.headersMs,
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(1000, patience.headersMs / 4),
